@@ -1,0 +1,1 @@
+"""The engine: baskets, orders, payments, and the floors they stand on."""
