@@ -1,0 +1,1 @@
+"""What plugins offer and what the core lends them: interfaces only, no behaviour of the core."""
