@@ -1,0 +1,123 @@
+"""The unit of work: ``write`` runs a function in one transaction, ``read`` outside of any.
+
+SQLite: one writer connection on one thread (writers queue fairly in front of it, ``BEGIN IMMEDIATE`` is the lock) and
+a read-only engine beside it. PostgreSQL: one pool; reads are autocommit. The same code runs on both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError
+
+Tx = Connection
+"""What a unit of work is given. Only ``core.storage`` looks inside."""
+
+T = TypeVar("T")
+
+_RETRY_STATES: Final = frozenset({"40001", "40P01"})
+"""PostgreSQL: serialization failure, deadlock. The transaction was rolled back whole and can run again."""
+_ATTEMPTS: Final = 5
+
+
+class Database:
+    """A database by URL (``sqlite:///file.db`` or ``postgresql+psycopg://…``)."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, threads_named: str = "tillhook") -> None:
+        parsed = make_url(url)
+        self.kind = parsed.get_backend_name()
+        self.url = url
+        self._writer: ThreadPoolExecutor | None = None
+        self._here = threading.local()
+        if self.kind == "sqlite":
+            if not parsed.database or parsed.database == ":memory:":
+                raise ValueError("an in-memory SQLite database cannot be shared by threads: name a file")
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self._write_engine = _sqlite_engine(url, writer=True, pool_size=1)
+            self._read_engine = _sqlite_engine(url, writer=False, pool_size=pool_size)
+            self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"{threads_named}-writer")
+        elif self.kind == "postgresql":
+            self._write_engine = sa.create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
+            self._read_engine = self._write_engine.execution_options(isolation_level="AUTOCOMMIT")
+        else:
+            raise ValueError(f"database {self.kind!r} is not supported: use sqlite or postgresql+psycopg")
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` in one transaction and commit it. It may run again after a deadlock, so it must not talk
+        to anything but the database. Raises RuntimeError inside another unit of work."""
+        self._must_be_outermost()
+        if self._writer is None:
+            return self._unit_of_work(work)
+        return self._writer.submit(self._unit_of_work, work).result()
+
+    def read(self, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` without a transaction; each statement sees what is committed.
+
+        Raises RuntimeError inside a unit of work, whose own changes it would not see."""
+        self._must_be_outermost()
+        with self._read_engine.connect() as tx:
+            return work(tx)
+
+    def engine(self) -> Engine:
+        """The writing engine, for migrations."""
+        return self._write_engine
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.shutdown(wait=True)
+        self._write_engine.dispose()
+        self._read_engine.dispose()
+
+    def _must_be_outermost(self) -> None:
+        if getattr(self._here, "working", False):
+            raise RuntimeError("a unit of work may not start another one: pass the transaction on")
+
+    def _unit_of_work(self, work: Callable[[Tx], T]) -> T:
+        self._here.working = True
+        try:
+            return self._transaction(work)
+        finally:
+            self._here.working = False
+
+    def _transaction(self, work: Callable[[Tx], T]) -> T:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._write_engine.begin() as tx:
+                    return work(tx)
+            except DBAPIError as error:
+                if attempt == _ATTEMPTS or getattr(error.orig, "sqlstate", None) not in _RETRY_STATES:
+                    raise
+                time.sleep(0.01 * attempt)
+        raise AssertionError("the loop above returns or raises")
+
+
+def _sqlite_engine(url: str, *, writer: bool, pool_size: int) -> Engine:
+    engine = sa.create_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=30, connect_args={"check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        if not writer:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    if writer:
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

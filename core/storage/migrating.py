@@ -1,0 +1,72 @@
+"""Bringing a database to the schema that this version of tillhook expects."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from msgspec import Struct
+
+from tillhook.core.storage.database import Database, Tx
+from tillhook.core.storage.tables import metadata
+
+VERSION_TABLE: Final = "alembic_version"
+_LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(hashtext('tillhook migrations'))")
+
+
+class MigrationStatus(Struct, frozen=True):
+    """``current`` is the database's revision (None: an empty database), ``head`` the one that this version needs."""
+
+    current: str | None
+    head: str
+
+    @property
+    def up_to_date(self) -> bool:
+        return self.current == self.head
+
+
+def upgrade(db: Database) -> MigrationStatus:
+    """Run the migrations that are missing, all in one transaction: if one fails, none has happened.
+
+    Several processes may do so at once; the others wait for the first. Raises RuntimeError for a database that a newer
+    version of tillhook has migrated.
+    """
+    db.write(_run)
+    return status(db)
+
+
+def status(db: Database) -> MigrationStatus:
+    """Where the database stands; writes nothing."""
+    return db.read(_status)
+
+
+def _run(tx: Tx) -> None:
+    if tx.dialect.name == "postgresql":
+        tx.execute(_LOCK)  # SQLite's writers wait for each other anyway
+    config = _config()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    current = _status(tx).current
+    if current is not None and current not in known:
+        raise RuntimeError(
+            f"the database is at revision {current}, which this version of tillhook does not know: "
+            "use the version that migrated it, or a newer one"
+        )
+    config.attributes.update(connection=tx, metadata=metadata, version_table=VERSION_TABLE)
+    command.upgrade(config, "head")
+
+
+def _status(tx: Tx) -> MigrationStatus:
+    current = MigrationContext.configure(tx, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    (head,) = ScriptDirectory.from_config(_config()).get_heads()
+    return MigrationStatus(current, head)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "tillhook:migrations")
+    config.set_main_option("path_separator", "newline")
+    return config

@@ -1,0 +1,1 @@
+"""One file for each step; the number at the front is the order."""
