@@ -145,6 +145,12 @@ class Hooks:
 
         Called: at start. Return: schedules. Raise: to be quarantined. Traps: a run may be cut off and run again."""
 
+    @offer
+    def demonstrations(self) -> Sequence[Demonstration]:
+        """Stores, goods, tags and payments to try the plugin with.
+
+        Called: at start. Return: any number of them. Raise: to be quarantined. Traps: no real company's numbers."""
+
     # --- the shopper and the basket
 
     @question(DEGRADE)
@@ -387,10 +393,8 @@ class Plugin(Hooks):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, value in vars(cls).items():
-            marked = hasattr(value, f"{hookimpl.project_name}_impl")
+            marked, where = hasattr(value, f"{hookimpl.project_name}_impl"), f"{cls.__module__}.{cls.__name__}.{name}"
             if name in HOOKS and not marked:
-                raise TypeError(f"{cls.__module__}.{cls.__name__}.{name} overrides a hook: mark it with @hookimpl")
+                raise TypeError(f"{where} overrides a hook: mark it with @hookimpl")
             if marked and name not in HOOKS:
-                raise TypeError(
-                    f"{cls.__module__}.{cls.__name__}.{name} is marked @hookimpl, but there is no such hook"
-                )
+                raise TypeError(f"{where} is marked @hookimpl, but there is no such hook")

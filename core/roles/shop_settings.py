@@ -6,8 +6,6 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from tillhook.core.domain.money import Rounding
-
 AtLeastOne = Annotated[int, Meta(ge=1)]
 
 
@@ -21,15 +19,10 @@ class PaymentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class TaxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How prices and taxes relate. The rates themselves belong to the calculator's plugin."""
+    """Who computes taxes. Whether prices include them, rates and rounding are settings of the calculator's plugin."""
 
     calculator: str
     """Name of a calculator that one of the plugins offers."""
-    included: bool = True
-    """Prices include the tax; else it comes on top."""
-    rounding: Rounding = Rounding.HALF_UP
-    per_line: bool = True
-    """Round each line's tax; else the sum of each tax code."""
 
 
 class PromotionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

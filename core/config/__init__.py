@@ -1,0 +1,1 @@
+"""Reading ``tillhook.toml``: the system's settings, and layers of settings per store type."""

@@ -1,0 +1,1 @@
+"""Finding plugins, building them per store type, calling their hooks."""
