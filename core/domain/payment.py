@@ -68,6 +68,12 @@ PAYMENT_TRANSITIONS: Final[dict[tuple[PaymentStatus, PaymentEvent], PaymentStatu
     # the shopper comes back from 3-D Secure
     (_S.ACTION_REQUIRED, _E.CONFIRM): _S.PENDING,
     (_S.ACTION_REQUIRED, _E.ABANDON): _S.ABANDONED,
+    # or the provider says how it ended before the shopper does
+    (_S.ACTION_REQUIRED, _E.CAPTURED): _S.CAPTURED,
+    (_S.ACTION_REQUIRED, _E.AUTHORISED): _S.PREAUTH,
+    (_S.ACTION_REQUIRED, _E.DECLINED): _S.REJECTED,
+    (_S.ACTION_REQUIRED, _E.ACTION_REQUIRED): _S.ACTION_REQUIRED,
+    (_S.ACTION_REQUIRED, _E.PENDING): _S.ACTION_REQUIRED,
     # authorised first, captured when the order is ready
     (_S.PREAUTH, _E.CAPTURE): _S.PSP_CAPTURE_WAITING,
     (_S.PREAUTH, _E.CANCELLED): _S.ABANDONED,
@@ -166,7 +172,7 @@ class Verb(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """STARTED, PENDING and UNKNOWN are open: the resolver inquires until they are settled."""
+    """STARTED, PENDING, UNKNOWN and ACTION_REQUIRED are open: the resolver inquires until they are settled."""
 
     STARTED = "STARTED"
     PENDING = "PENDING"
@@ -177,7 +183,12 @@ class OperationStatus(StrEnum):
     NOT_SENT = "NOT_SENT"
 
 
-OPEN_OPERATIONS: Final = (OperationStatus.STARTED, OperationStatus.PENDING, OperationStatus.UNKNOWN)
+OPEN_OPERATIONS: Final = (
+    OperationStatus.STARTED,
+    OperationStatus.PENDING,
+    OperationStatus.UNKNOWN,
+    OperationStatus.ACTION_REQUIRED,
+)
 
 
 class Payment(Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from tillhook.core.domain.basket import Basket, BasketLine, BasketStatus, PriceModification
+from tillhook.core.domain.basket import Basket, BasketLine, BasketStatus, ChangeKind, PriceModification
 from tillhook.core.storage.database import Tx
 from tillhook.core.storage.tables import basket as t
 from tillhook.core.storage.tables import price_modification as audit
@@ -145,7 +145,7 @@ def audited_total(tx: Tx, basket_id: str) -> int:
 
 def load_changes(tx: Tx, basket_id: str) -> tuple[PriceModification, ...]:
     rows = tx.execute(_AUDIT_ROWS, {"p_basket": basket_id})
-    return tuple(msgspec.convert(dict(row._mapping), PriceModification) for row in rows)
+    return tuple(PriceModification(row[0], ChangeKind(row[1]), *row[2:]) for row in rows)
 
 
 def reopen_basket(tx: Tx, basket_id: str, last_sequence: int) -> None:

@@ -28,6 +28,10 @@ _RETRY_STATES: Final = frozenset({"40001", "40P01"})
 _ATTEMPTS: Final = 5
 
 
+class UnsupportedDatabase(ValueError):
+    """The URL is of a database that tillhook does not work with."""
+
+
 class Database:
     """A database by URL (``sqlite:///file.db`` or ``postgresql+psycopg://…``)."""
 
@@ -39,7 +43,7 @@ class Database:
         self._here = threading.local()
         if self.kind == "sqlite":
             if not parsed.database or parsed.database == ":memory:":
-                raise ValueError("an in-memory SQLite database cannot be shared by threads: name a file")
+                raise UnsupportedDatabase("an in-memory SQLite database cannot be shared by threads: name a file")
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             self._write_engine = _sqlite_engine(url, writer=True, pool_size=1)
             self._read_engine = _sqlite_engine(url, writer=False, pool_size=pool_size)
@@ -48,7 +52,7 @@ class Database:
             self._write_engine = sa.create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
             self._read_engine = self._write_engine.execution_options(isolation_level="AUTOCOMMIT")
         else:
-            raise ValueError(f"database {self.kind!r} is not supported: use sqlite or postgresql+psycopg")
+            raise UnsupportedDatabase(f"database {self.kind!r} is not supported: use sqlite or postgresql+psycopg")
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run ``work`` in one transaction and commit it. It may run again after a deadlock, so it must not talk

@@ -106,6 +106,7 @@ def _claim_statement(*, skip_locked: bool) -> Any:
 
 _CLAIM: Final = {"sqlite": _claim_statement(skip_locked=False), "postgresql": _claim_statement(skip_locked=True)}
 _DUE: Final = sa.select(d.c.id).where(d.c.state == 0, d.c.available_at <= sa.bindparam("p_now")).limit(1)
+_EXPIRED: Final = sa.select(d.c.id).where(d.c.state == 1, d.c.lease_until < sa.bindparam("p_now")).limit(1)
 _EVENTS: Final = sa.select(e.c.seq, e.c.type, e.c.payload, e.c.id).where(
     e.c.seq.in_(sa.bindparam("p_seqs", expanding=True))
 )
@@ -183,6 +184,11 @@ def emit(tx: Tx, event: Event, subscribers: Sequence[str], now: datetime) -> int
 
 def anything_due(tx: Tx, now: datetime) -> bool:
     return tx.execute(_DUE, {"p_now": now}).first() is not None
+
+
+def anything_expired(tx: Tx, now: datetime) -> bool:
+    """Whether a worker holds a delivery beyond its lease."""
+    return tx.execute(_EXPIRED, {"p_now": now}).first() is not None
 
 
 def claim(tx: Tx, owner: str, now: datetime, until: datetime, limit: int) -> tuple[Claimed, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ from tillhook.core.storage.tables import metadata
 
 VERSION_TABLE: Final = "alembic_version"
 _LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(hashtext('tillhook migrations'))")
+_ALEMBIC: Final = threading.Lock()
+"""Alembic keeps the environment that is being run in a global: one at a time in this process, whichever databases."""
 
 
 class MigrationStatus(Struct, frozen=True):
@@ -56,7 +59,8 @@ def _run(tx: Tx) -> None:
             "use the version that migrated it, or a newer one"
         )
     config.attributes.update(connection=tx, metadata=metadata, version_table=VERSION_TABLE)
-    command.upgrade(config, "head")
+    with _ALEMBIC:
+        command.upgrade(config, "head")
 
 
 def _status(tx: Tx) -> MigrationStatus:

@@ -1,0 +1,26 @@
+"""What every test may ask for."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.postgres import NoPostgres, Postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for the whole run; tests that ask for it are skipped where there is none."""
+    try:
+        server = Postgres.find()
+    except NoPostgres as reason:
+        pytest.skip(f"no PostgreSQL: {reason}")
+    with server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh, empty database, dropped after the test."""
+    url = postgres.fresh_database()
+    yield url
+    postgres.drop(url)
