@@ -1,0 +1,165 @@
+"""Completing a paid order: declared steps, one short transaction, the gapless number last.
+
+If the process dies between any two steps nothing of them is left, the payment's operation is still open, and the
+resolver or the next read completes the order: once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tillhook.core.domain.basket import BasketStatus
+from tillhook.core.domain.completed import CompletedOrder, Tender
+from tillhook.core.domain.order import Order, OrderPaymentStatus, OrderStatus
+from tillhook.core.domain.payment import Payment, PaymentStatus
+from tillhook.core.domain.store import Store
+from tillhook.core.plugins.shop import Shop
+from tillhook.core.services.announcing import announce
+from tillhook.core.services.ordering import AuditMismatch
+from tillhook.core.services.platform import Platform
+from tillhook.core.storage.baskets import audited_total, move_basket
+from tillhook.core.storage.database import Tx
+from tillhook.core.storage.numbers import TRANSACTION, next_number
+from tillhook.core.storage.orders import complete_order, insert_poslog, mark_sold
+
+SALE_DUTIES: Final = ("fulfil_order", "update_loyalty", "redeem_coupons", "submit_fiscal_document", "send_receipt")
+EPC_DUTIES: Final = ("mark_epcs_sold",)
+
+
+class Completion(Struct, frozen=True):
+    """What the steps hand on: the order as it stands, and when and for whom it is completed."""
+
+    platform: Platform
+    shop: Shop
+    store: Store
+    payment: Payment
+    order: Order
+    now: datetime
+
+
+class AlreadyCompleted(Exception):
+    """Another worker completed the order first; this transaction must leave nothing."""
+
+
+def _check_totals(tx: Tx, c: Completion) -> Completion:
+    audited = audited_total(tx, c.order.basket_id)
+    if not audited == c.order.total.minor == c.payment.amount.minor:
+        raise AuditMismatch(
+            f"order {c.order.order_id}: total {c.order.total}, charged {c.payment.amount}, audit rows {audited}"
+        )
+    return c
+
+
+def _set_statuses(tx: Tx, c: Completion) -> Completion:
+    demo = c.store.demo and c.payment.status is PaymentStatus.CAPTURED
+    order = replace(
+        c.order,
+        status=OrderStatus.VERIFIED if c.shop.settings.order.auto_verify else OrderStatus.COMPLETED,
+        payment_status=OrderPaymentStatus.CAPTURED_DEMO_MODE if demo else OrderPaymentStatus.CAPTURED_LIVE_MODE,
+        completed_at=c.now,
+        business_day_date=c.now.astimezone(ZoneInfo(c.store.timezone)).date(),
+    )
+    return replace(c, order=order)
+
+
+def _expire_basket(tx: Tx, c: Completion) -> Completion:
+    move_basket(tx, c.order.basket_id, BasketStatus.ORDERED, BasketStatus.EXPIRED)
+    return c
+
+
+def _sell_epcs(tx: Tx, c: Completion) -> Completion:
+    mark_sold(tx, [epc for line in c.order.lines for epc in line.epcs], c.store.store_id, c.order.order_id, c.now)
+    return c
+
+
+def _plan_duties(tx: Tx, c: Completion) -> Completion:
+    duties = SALE_DUTIES + (EPC_DUTIES if any(line.epcs for line in c.order.lines) else ())
+    facts = {"order_id": c.order.order_id, "payment_id": c.payment.payment_id}
+    announce(
+        tx, c.shop, "order_completed", c.order.order_id, facts, c.now, c.platform.new_id, duties=duties, always=True
+    )
+    return c
+
+
+def _take_number(tx: Tx, c: Completion) -> Completion:
+    number = next_number(tx, c.store.store_id, TRANSACTION)
+    written = c.shop.ask("transaction_id_for", order=c.order, number=number, store=c.store)
+    order = replace(c.order, transaction_number=number, transaction_id_poslog=written or str(number))
+    if not complete_order(tx, order):
+        raise AlreadyCompleted(order.order_id)
+    return replace(c, order=order)
+
+
+def _store_poslog(tx: Tx, c: Completion) -> Completion:
+    document = c.shop.ask("poslog_for", order=completed(c.order, c.payment, c.store), store=c.store)
+    if document is not None:
+        insert_poslog(tx, c.order.order_id, document, c.now)
+    return c
+
+
+Step = Callable[[Tx, Completion], Completion]
+
+COMPLETION_STEPS: Final[tuple[tuple[str, Step], ...]] = (
+    ("check_totals", _check_totals),
+    ("set_statuses", _set_statuses),
+    ("expire_basket", _expire_basket),
+    ("sell_epcs", _sell_epcs),
+    ("plan_duties", _plan_duties),
+    ("take_number", _take_number),
+    ("store_poslog", _store_poslog),
+)
+"""In this order; the number's row is locked until the commit, so what can go before it does."""
+
+
+def complete(tx: Tx, completion: Completion) -> Order:
+    """Run every step in the caller's transaction. Raises AlreadyCompleted, AuditMismatch, or a plugin's problem."""
+    for name, step in COMPLETION_STEPS:
+        completion.platform.checkpoint(f"completion.{name}")
+        completion = step(tx, completion)
+    completion.platform.checkpoint("completion.commit")
+    return completion.order
+
+
+def completed(order: Order, payment: Payment, store: Store) -> CompletedOrder:
+    """The order as hooks receive it. Raises ValueError for one that is not complete."""
+    if order.completed_at is None or order.business_day_date is None or order.transaction_number is None:
+        raise ValueError(f"order {order.order_id} is not complete")
+    tenders = (
+        (
+            Tender(
+                payment.payment_id,
+                payment.payment_method,
+                payment.gateway,
+                payment.amount,
+                payment.psp_reference,
+                payment.card_brand,
+                payment.card_last4,
+            ),
+        )
+        if payment.amount
+        else ()
+    )
+    return CompletedOrder(
+        order_id=order.order_id,
+        o_id=order.o_id,
+        transaction_number=order.transaction_number,
+        transaction_id_poslog=order.transaction_id_poslog or str(order.transaction_number),
+        store_id=order.store_id,
+        customer_id=order.customer_id,
+        basket_id=order.basket_id,
+        platform=order.platform,
+        business_day_date=order.business_day_date,
+        created_at=order.created_at,
+        completed_at=order.completed_at,
+        total=order.total,
+        lines=order.lines,
+        tax=order.tax,
+        tenders=tenders,
+        demo=store.demo,
+    )
