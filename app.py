@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import structlog
+
 from tillhook.core.config.loading import Configuration, load
 from tillhook.core.messaging.bus import Bus
 from tillhook.core.messaging.dispatcher import Dispatcher
@@ -19,10 +21,14 @@ from tillhook.core.plugins.discovery import discover
 from tillhook.core.plugins.host import Host
 from tillhook.core.services.platform import Platform
 from tillhook.core.storage.database import Database
-from tillhook.core.telemetry import logs, metrics
+from tillhook.core.storage.events import counts
+from tillhook.core.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
     from tillhook.core.http.server import Server
+
+
+log = structlog.get_logger("tillhook.app")
 
 
 def utc_now() -> datetime:
@@ -83,6 +89,7 @@ def assemble(
         new_id=new_id,
         checkpoint=checkpoint,
         observe_payment=metrics.payment,
+        observe_order=metrics.order_completed,
     )
     dispatcher = Dispatcher(platform)
     platform.wake = dispatcher.wake
@@ -97,15 +104,49 @@ def create_app(assembled: Assembled | None = None) -> Server:
 
     assembled = assembled or assemble()
     working = assembled.configuration.system.server.work
+    platform = assembled.platform
+    tracing.set_up()
     return build(
-        assembled.platform,
+        platform,
         controllers=JOURNEY,
         on_startup=[assembled.start] if working else [],
-        on_shutdown=[assembled.stop],
+        on_shutdown=[assembled.stop, tracing.shut_down],
+        checks={"database": lambda: _database(platform), "plugins": lambda: _plugins(platform)},
+        before_metrics=lambda: _gauges(platform),
     )
 
 
+def _database(platform: Platform) -> str:
+    """Empty when the database can be reached and is of this version."""
+    from tillhook.core.storage.migrating import status
+
+    try:
+        found = status(platform.db)
+    except Exception as error:  # noqa: BLE001 - whatever keeps it away, the answer is that it is away
+        log.warning("database_unavailable", error=type(error).__name__)
+        return "it cannot be reached"
+    return "" if found.up_to_date else "it is of another version; run `tillhook db upgrade`"
+
+
+def _plugins(platform: Platform) -> str:
+    """Empty while any store type can sell; which of them cannot is for `tillhook plugins` to say."""
+    return "" if platform.host.shops() else "no store type has all its plugins; run `tillhook plugins`"
+
+
+def _gauges(platform: Platform) -> None:
+    metrics.deliveries({state.name.lower(): count for state, count in platform.db.read(counts).items()})
+
+
 def _journal(entry: JournalEntry) -> None:
-    result = entry.error or f"{(entry.status or 0) // 100}xx"
+    result = "no_answer" if entry.status is None else f"{entry.status // 100}xx"
     metrics.outside_call(entry.plugin, result, entry.milliseconds / 1000)
-    logs.note(outside=f"{entry.plugin} {entry.method} {entry.url} {result}")
+    log.info(
+        "outside",
+        plugin=entry.plugin,
+        store_type=entry.store_type,
+        method=entry.method,
+        url=entry.url,
+        status=entry.status,
+        ms=round(entry.milliseconds, 1),
+        error=entry.error,
+    )

@@ -125,9 +125,12 @@ class Host:
         return list(found)
 
     def shops(self) -> tuple[Shop, ...]:
-        """Every shop of the places of the configuration that is ready."""
-        built = [self._build(place) for place in self._layers.places()]
-        return tuple(shop for shop in built if isinstance(shop, Shop))
+        """Every shop that is ready: of the places of the configuration, and of stores that were served already."""
+        for place in self._layers.places():
+            self._build(place)
+        with self._lock:
+            built = [shop for shop in self._built.values() if isinstance(shop, Shop)]
+        return tuple(dict.fromkeys(built))
 
     def report(self) -> list[Report]:
         """Every plugin that is installed or named in the configuration, by name."""

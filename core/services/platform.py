@@ -33,6 +33,7 @@ class Platform:
         wake: Callable[[], None] = lambda: None,
         checkpoint: Callable[[str], None] = lambda name: None,
         observe_payment: Callable[[str, str], None] = lambda gateway, outcome: None,
+        observe_order: Callable[[str], None] = lambda store_type: None,
     ) -> None:
         self.db = db
         self.host = host
@@ -42,6 +43,7 @@ class Platform:
         self.wake = wake
         self.checkpoint = checkpoint
         self.observe_payment = observe_payment
+        self.observe_order = observe_order
         self._stores: dict[str, tuple[datetime, Store]] = {}
         self._lock = threading.Lock()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tillhook.core.domain.completed import CompletedOrder
 from tillhook.core.domain.money import Money
 from tillhook.core.domain.payment import PaymentStatus
-from tillhook.core.domain.problems import order_not_complete
+from tillhook.core.domain.problems import Problem, order_not_complete
 from tillhook.core.domain.receipt import Receipt, ReceiptType, Rule
 from tillhook.core.domain.store import Store
 from tillhook.core.plugins.shop import Shop
@@ -80,7 +80,16 @@ def orders(platform: Platform, who: Principal, limit: int) -> tuple[OrderCreated
     return tuple(
         OrderCreated(at.order_id, at.o_id, at.basket_id, at.status.value, at.payment_status.value, at.total)
         for at in found
+        if _speaks_for(platform, who, at.store_id)
     )
+
+
+def _speaks_for(platform: Platform, who: Principal, store_id: str) -> bool:
+    """Whether the caller's issuer counts in a store: two retailers may call two people by the same id."""
+    try:
+        return who.vouched_by(platform.host.shop(platform.store(store_id)).identity_providers)
+    except Problem:
+        return False
 
 
 def receipt(platform: Platform, who: Principal, order_id: str) -> Receipt:

@@ -142,6 +142,7 @@ def bypass(platform: Platform, case: Case) -> Case:
         return complete(tx, Completion(platform, case.shop, case.store, payment, case.order, now))
 
     order = platform.db.write(work)
+    platform.observe_order(case.store.store_type)
     platform.wake()
     return replace(case, order=order, payment=payment)
 
@@ -154,6 +155,7 @@ def finish_order(platform: Platform, order_id: str) -> None:
     now = platform.clock()
     completion = Completion(platform, case.shop, case.store, case.payment, case.order, now)
     platform.db.write(lambda tx: complete(tx, completion))
+    platform.observe_order(case.store.store_type)
     platform.wake()
 
 
@@ -191,6 +193,8 @@ def _settle(
 
     done = platform.db.write(work)
     platform.checkpoint("settle.committed")
+    if isinstance(outcome, Captured) and completing:
+        platform.observe_order(case.store.store_type)
     if status_of(outcome) not in _OPEN:
         platform.wake()
     return done

@@ -11,17 +11,18 @@ import sqlalchemy as sa
 
 from tillhook.core.domain.basket import Basket, BasketLine, BasketStatus, ChangeKind, PriceModification
 from tillhook.core.storage.database import Tx
+from tillhook.core.storage.prepared import Prepared
 from tillhook.core.storage.tables import basket as t
 from tillhook.core.storage.tables import price_modification as audit
 
 LINES: Final = msgspec.json.Decoder(tuple[BasketLine, ...])
 
-_SELECT: Final = sa.select(
+_SELECT: Final = Prepared(sa.select(
     t.c.basket_id, t.c.store_id, t.c.customer_id, t.c.currency, t.c.expires_at, t.c.status, t.c.lines, t.c.version,
     t.c.last_line_no, t.c.last_sequence,
-).where(t.c.basket_id == sa.bindparam("p_basket"))  # fmt: skip
-_INSERT: Final = sa.insert(t)
-_SAVE: Final = (
+).where(t.c.basket_id == sa.bindparam("p_basket")))  # fmt: skip
+_INSERT: Final = Prepared(sa.insert(t))
+_SAVE: Final = Prepared(
     sa.update(t)
     .where(t.c.basket_id == sa.bindparam("p_basket"), t.c.version == sa.bindparam("p_version"))
     .values(
@@ -33,21 +34,21 @@ _SAVE: Final = (
         version=t.c.version + 1,
     )
 )
-_STATUS: Final = (
+_STATUS: Final = Prepared(
     sa.update(t)
     .where(t.c.basket_id == sa.bindparam("p_basket"), t.c.status == sa.bindparam("p_was"))
     .values(status=sa.bindparam("p_status"), version=t.c.version + 1)
 )
-_REOPEN: Final = (
+_REOPEN: Final = Prepared(
     sa.update(t)
     .where(t.c.basket_id == sa.bindparam("p_basket"), t.c.status == BasketStatus.ORDERED.value)
     .values(status=BasketStatus.OPEN.value, last_sequence=sa.bindparam("p_sequence"), version=t.c.version + 1)
 )
-_AUDIT: Final = sa.insert(audit)
-_AUDIT_SUM: Final = sa.select(sa.func.coalesce(sa.func.sum(audit.c.amount), 0)).where(
-    audit.c.basket_id == sa.bindparam("p_basket")
+_AUDIT: Final = Prepared(sa.insert(audit))
+_AUDIT_SUM: Final = Prepared(
+    sa.select(sa.func.coalesce(sa.func.sum(audit.c.amount), 0)).where(audit.c.basket_id == sa.bindparam("p_basket"))
 )
-_AUDIT_ROWS: Final = (
+_AUDIT_ROWS: Final = Prepared(
     sa.select(audit.c.sequence, audit.c.kind, audit.c.line_no, audit.c.amount, audit.c.total, audit.c.reason)
     .where(audit.c.basket_id == sa.bindparam("p_basket"))
     .order_by(audit.c.sequence)
@@ -55,7 +56,7 @@ _AUDIT_ROWS: Final = (
 
 
 def load_basket(tx: Tx, basket_id: str) -> Basket | None:
-    row = tx.execute(_SELECT, {"p_basket": basket_id}).one_or_none()
+    row = _SELECT.one(tx, {"p_basket": basket_id})
     if row is None:
         return None
     return Basket(
@@ -74,8 +75,8 @@ def load_basket(tx: Tx, basket_id: str) -> Basket | None:
 
 def insert_basket(tx: Tx, basket: Basket, changes: Sequence[PriceModification], now: datetime) -> None:
     """A new basket with its first audit rows; its saved version is 1."""
-    tx.execute(
-        _INSERT,
+    _INSERT.run(
+        tx,
         {
             "basket_id": basket.basket_id,
             "store_id": basket.store_id,
@@ -96,8 +97,8 @@ def insert_basket(tx: Tx, basket: Basket, changes: Sequence[PriceModification], 
 
 def save_basket(tx: Tx, basket: Basket, changes: Sequence[PriceModification], now: datetime) -> bool:
     """Save if the stored version is still ``basket.version``; False when somebody else was first."""
-    saved = tx.execute(
-        _SAVE,
+    saved = _SAVE.run(
+        tx,
         {
             "p_basket": basket.basket_id,
             "p_version": basket.version,
@@ -108,7 +109,7 @@ def save_basket(tx: Tx, basket: Basket, changes: Sequence[PriceModification], no
             "p_sequence": basket.last_sequence,
         },
     )
-    if saved.rowcount != 1:
+    if saved != 1:
         return False
     insert_changes(tx, basket.basket_id, changes, now)
     return True
@@ -116,8 +117,7 @@ def save_basket(tx: Tx, basket: Basket, changes: Sequence[PriceModification], no
 
 def move_basket(tx: Tx, basket_id: str, was: BasketStatus, status: BasketStatus) -> bool:
     """Change only the status, if it is still ``was``."""
-    moved = tx.execute(_STATUS, {"p_basket": basket_id, "p_was": was.value, "p_status": status.value})
-    return moved.rowcount == 1
+    return _STATUS.run(tx, {"p_basket": basket_id, "p_was": was.value, "p_status": status.value}) == 1
 
 
 def insert_changes(tx: Tx, basket_id: str, changes: Sequence[PriceModification], now: datetime) -> None:
@@ -134,20 +134,19 @@ def insert_changes(tx: Tx, basket_id: str, changes: Sequence[PriceModification],
         }
         for change in changes
     ]
-    if rows:
-        tx.execute(_AUDIT, rows if len(rows) > 1 else rows[0])
+    _AUDIT.run_all(tx, rows)
 
 
 def audited_total(tx: Tx, basket_id: str) -> int:
     """The sum of a basket's audit rows (minor units)."""
-    return int(tx.execute(_AUDIT_SUM, {"p_basket": basket_id}).scalar_one())
+    return int(_AUDIT_SUM.only(tx, {"p_basket": basket_id})[0])
 
 
 def load_changes(tx: Tx, basket_id: str) -> tuple[PriceModification, ...]:
-    rows = tx.execute(_AUDIT_ROWS, {"p_basket": basket_id})
+    rows = _AUDIT_ROWS.all(tx, {"p_basket": basket_id})
     return tuple(PriceModification(row[0], ChangeKind(row[1]), *row[2:]) for row in rows)
 
 
 def reopen_basket(tx: Tx, basket_id: str, last_sequence: int) -> None:
     """An ORDERED basket whose order was cancelled becomes OPEN again."""
-    tx.execute(_REOPEN, {"p_basket": basket_id, "p_sequence": last_sequence})
+    _REOPEN.run(tx, {"p_basket": basket_id, "p_sequence": last_sequence})

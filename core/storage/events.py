@@ -16,6 +16,7 @@ from msgspec import Struct
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillhook.core.storage.database import Tx
+from tillhook.core.storage.prepared import Prepared, constant
 from tillhook.core.storage.tables import delivery as d
 from tillhook.core.storage.tables import event as e
 
@@ -68,11 +69,13 @@ class DeliveryView(Struct, frozen=True):
     result: str
 
 
-_NEW_EVENT: Final = {
-    name: dialect.insert(e).on_conflict_do_nothing(index_elements=["source", "id"]).returning(e.c.seq)
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-_NEW_DELIVERY: Final = sa.insert(d)
+_NEW_EVENT: Final = Prepared(
+    {
+        name: dialect.insert(e).on_conflict_do_nothing(index_elements=["source", "id"]).returning(e.c.seq)
+        for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    }
+)
+_NEW_DELIVERY: Final = Prepared(sa.insert(d).inline())
 
 
 def _claim_statement(*, skip_locked: bool) -> Any:
@@ -81,11 +84,11 @@ def _claim_statement(*, skip_locked: bool) -> Any:
         head.c.subscriber == d.c.subscriber,
         head.c.stream_key == d.c.stream_key,
         head.c.id < d.c.id,
-        head.c.state.in_((0, 1)),
+        head.c.state.in_((constant(0), constant(1))),
     )
     ready = (
         sa.select(d.c.id)
-        .where(d.c.state == 0, d.c.available_at <= sa.bindparam("p_now"), ~earlier)
+        .where(d.c.state == constant(0), d.c.available_at <= sa.bindparam("p_now"), ~earlier)
         .order_by(d.c.available_at, d.c.id)
         .limit(sa.bindparam("p_limit"))
     )
@@ -93,7 +96,7 @@ def _claim_statement(*, skip_locked: bool) -> Any:
     chosen = ready.cte("chosen")
     return (
         sa.update(d)
-        .where(d.c.id.in_(sa.select(chosen.c.id)), d.c.state == 0)
+        .where(d.c.id.in_(sa.select(chosen.c.id)), d.c.state == constant(0))
         .values(
             state=1,
             attempts=d.c.attempts + 1,
@@ -104,14 +107,18 @@ def _claim_statement(*, skip_locked: bool) -> Any:
     )
 
 
-_CLAIM: Final = {"sqlite": _claim_statement(skip_locked=False), "postgresql": _claim_statement(skip_locked=True)}
-_DUE: Final = sa.select(d.c.id).where(d.c.state == 0, d.c.available_at <= sa.bindparam("p_now")).limit(1)
-_EXPIRED: Final = sa.select(d.c.id).where(d.c.state == 1, d.c.lease_until < sa.bindparam("p_now")).limit(1)
-_EVENTS: Final = sa.select(e.c.seq, e.c.type, e.c.payload, e.c.id).where(
-    e.c.seq.in_(sa.bindparam("p_seqs", expanding=True))
+_CLAIM: Final = Prepared(
+    {"sqlite": _claim_statement(skip_locked=False), "postgresql": _claim_statement(skip_locked=True)}
 )
-_HELD: Final = (d.c.id == sa.bindparam("p_id"), d.c.state == 1, d.c.lease_owner == sa.bindparam("p_owner"))
-_FINISH: Final = (
+_DUE: Final = Prepared(
+    sa.select(d.c.id).where(d.c.state == constant(0), d.c.available_at <= sa.bindparam("p_now")).limit(1)
+)
+_EXPIRED: Final = Prepared(
+    sa.select(d.c.id).where(d.c.state == constant(1), d.c.lease_until < sa.bindparam("p_now")).limit(1)
+)
+_EVENT: Final = Prepared(sa.select(e.c.type, e.c.payload, e.c.id).where(e.c.seq == sa.bindparam("p_seq")))
+_HELD: Final = (d.c.id == sa.bindparam("p_id"), d.c.state == constant(1), d.c.lease_owner == sa.bindparam("p_owner"))
+_FINISH: Final = Prepared(
     sa.update(d)
     .where(*_HELD)
     .values(
@@ -124,7 +131,7 @@ _FINISH: Final = (
         lease_until=None,
     )
 )
-_RETRY: Final = (
+_RETRY: Final = Prepared(
     sa.update(d)
     .where(*_HELD)
     .values(
@@ -136,14 +143,14 @@ _RETRY: Final = (
         lease_until=None,
     )
 )
-_RENEW: Final = sa.update(d).where(*_HELD).values(lease_until=sa.bindparam("p_until"))
-_REAP: Final = (
+_RENEW: Final = Prepared(sa.update(d).where(*_HELD).values(lease_until=sa.bindparam("p_until")))
+_REAP: Final = Prepared(
     sa.update(d)
-    .where(d.c.state == 1, d.c.lease_until < sa.bindparam("p_now"))
+    .where(d.c.state == constant(1), d.c.lease_until < sa.bindparam("p_now"))
     .values(state=0, lease_owner=None, lease_until=None)
 )
-_COUNTS: Final = sa.select(d.c.state, sa.func.count()).group_by(d.c.state)
-_OF_STREAM: Final = (
+_COUNTS: Final = Prepared(sa.select(d.c.state, sa.func.count()).group_by(d.c.state))
+_OF_STREAM: Final = Prepared(
     sa.select(
         d.c.id, e.c.type, d.c.subscriber, d.c.state, d.c.attempts, d.c.available_at, e.c.created_at, d.c.finished_at,
         d.c.duration_ms, d.c.last_error, d.c.result,
@@ -152,7 +159,7 @@ _OF_STREAM: Final = (
     .where(e.c.stream_key == sa.bindparam("p_key"))
     .order_by(d.c.id)
 )  # fmt: skip
-_PUBLISHED: Final = sa.select(e.c.payload).where(e.c.type == sa.bindparam("p_type")).order_by(e.c.seq)
+_PUBLISHED: Final = Prepared(sa.select(e.c.payload).where(e.c.type == sa.bindparam("p_type")).order_by(e.c.seq))
 
 
 def emit(tx: Tx, event: Event, subscribers: Sequence[str], now: datetime) -> int | None:
@@ -160,8 +167,8 @@ def emit(tx: Tx, event: Event, subscribers: Sequence[str], now: datetime) -> int
 
     Call it while holding the lock of the thing it is about, so that the order of a stream is the order of commits.
     """
-    seq = tx.execute(
-        _NEW_EVENT[tx.dialect.name],
+    stored = _NEW_EVENT.one(
+        tx,
         {
             "id": event.id,
             "source": event.source,
@@ -170,39 +177,32 @@ def emit(tx: Tx, event: Event, subscribers: Sequence[str], now: datetime) -> int
             "payload": event.payload,
             "created_at": now,
         },
-    ).scalar_one_or_none()
-    if seq is None:
+    )
+    if stored is None:
         return None
+    seq: int = stored[0]
     rows = [
         {"event_seq": seq, "subscriber": subscriber, "stream_key": event.stream_key, "available_at": now}
         for subscriber in subscribers
     ]
-    if rows:
-        tx.execute(_NEW_DELIVERY, rows)
-    return int(seq)
+    _NEW_DELIVERY.run_all(tx, rows)
+    return seq
 
 
 def anything_due(tx: Tx, now: datetime) -> bool:
-    return tx.execute(_DUE, {"p_now": now}).first() is not None
+    return _DUE.one(tx, {"p_now": now}) is not None
 
 
 def anything_expired(tx: Tx, now: datetime) -> bool:
     """Whether a worker holds a delivery beyond its lease."""
-    return tx.execute(_EXPIRED, {"p_now": now}).first() is not None
+    return _EXPIRED.one(tx, {"p_now": now}) is not None
 
 
 def claim(tx: Tx, owner: str, now: datetime, until: datetime, limit: int) -> tuple[Claimed, ...]:
     """Take up to ``limit`` due deliveries, only the head of each (subscriber, stream key). Commit at once."""
-    taken = tx.execute(
-        _CLAIM[tx.dialect.name], {"p_now": now, "p_limit": limit, "p_owner": owner, "p_until": until}
-    ).all()
-    if not taken:
-        return ()
-    events = {row[0]: row for row in tx.execute(_EVENTS, {"p_seqs": sorted({row[4] for row in taken})})}
-    claimed = [
-        Claimed(row[0], row[1], row[2], row[3], events[row[4]][1], events[row[4]][2], events[row[4]][3])
-        for row in taken
-    ]
+    taken = _CLAIM.all(tx, {"p_now": now, "p_limit": limit, "p_owner": owner, "p_until": until})
+    events = {seq: _EVENT.only(tx, {"p_seq": seq}) for seq in {row[4] for row in taken}}
+    claimed = [Claimed(*row[:4], *events[row[4]]) for row in taken]
     return tuple(sorted(claimed, key=lambda at: at.delivery_id))
 
 
@@ -210,43 +210,43 @@ def finish(
     tx: Tx, delivery_id: int, owner: str, state: DeliveryState, *, error: str, result: str, ms: int, now: datetime
 ) -> bool:
     """End a delivery that this owner still holds; False when the lease was lost."""
-    ended = tx.execute(
-        _FINISH,
+    ended = _FINISH.run(
+        tx,
         {
             "p_id": delivery_id, "p_owner": owner, "p_state": int(state), "p_error": error, "p_result": result,
             "p_ms": ms, "p_now": now,
         },
     )  # fmt: skip
-    return ended.rowcount == 1
+    return ended == 1
 
 
 def retry(tx: Tx, delivery_id: int, owner: str, *, error: str, ms: int, at: datetime) -> bool:
     """Give a delivery back, to be tried again at ``at``; False when the lease was lost."""
-    given = tx.execute(_RETRY, {"p_id": delivery_id, "p_owner": owner, "p_error": error, "p_ms": ms, "p_at": at})
-    return given.rowcount == 1
+    parameters = {"p_id": delivery_id, "p_owner": owner, "p_error": error, "p_ms": ms, "p_at": at}
+    return _RETRY.run(tx, parameters) == 1
 
 
 def renew(tx: Tx, delivery_id: int, owner: str, until: datetime) -> bool:
-    return tx.execute(_RENEW, {"p_id": delivery_id, "p_owner": owner, "p_until": until}).rowcount == 1
+    return _RENEW.run(tx, {"p_id": delivery_id, "p_owner": owner, "p_until": until}) == 1
 
 
 def reap(tx: Tx, now: datetime) -> int:
     """Free deliveries whose worker's lease has ended; how many there were."""
-    return int(tx.execute(_REAP, {"p_now": now}).rowcount)
+    return _REAP.run(tx, {"p_now": now})
 
 
 def counts(tx: Tx) -> dict[DeliveryState, int]:
-    return {DeliveryState(row[0]): row[1] for row in tx.execute(_COUNTS)}
+    return {DeliveryState(row[0]): row[1] for row in _COUNTS.all(tx, {})}
 
 
 def deliveries_of(tx: Tx, stream_key: str) -> tuple[DeliveryView, ...]:
     """All deliveries of a stream key (an order's id), oldest first."""
     return tuple(
         DeliveryView(row[0], row[1], row[2], DeliveryState(row[3]), *row[4:])
-        for row in tx.execute(_OF_STREAM, {"p_key": stream_key})
+        for row in _OF_STREAM.all(tx, {"p_key": stream_key})
     )
 
 
 def published(tx: Tx, topic: str) -> tuple[str, ...]:
     """The payloads of all events of one type, oldest first."""
-    return tuple(row[0] for row in tx.execute(_PUBLISHED, {"p_type": topic}))
+    return tuple(row[0] for row in _PUBLISHED.all(tx, {"p_type": topic}))

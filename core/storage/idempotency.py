@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tillhook.core.domain.problems import idempotency_key_reused
 from tillhook.core.storage.database import Tx
+from tillhook.core.storage.prepared import Prepared
 from tillhook.core.storage.tables import idempotency as t
 
 
@@ -22,22 +23,19 @@ class Once(Struct, frozen=True):
     fingerprint: str
 
 
-_CLAIM: Final = {
-    name: dialect.insert(t).on_conflict_do_nothing(index_elements=["scope", "key"]).returning(t.c.key)
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-_READ: Final = sa.select(t.c.fingerprint, t.c.body, t.c.status).where(
-    t.c.scope == sa.bindparam("p_scope"), t.c.key == sa.bindparam("p_key")
+_THIS: Final = (t.c.scope == sa.bindparam("p_scope"), t.c.key == sa.bindparam("p_key"))
+_CLAIM: Final = Prepared(
+    {
+        name: dialect.insert(t).on_conflict_do_nothing(index_elements=["scope", "key"]).returning(t.c.key)
+        for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    }
 )
-_ANSWER: Final = (
-    sa.update(t)
-    .where(t.c.scope == sa.bindparam("p_scope"), t.c.key == sa.bindparam("p_key"))
-    .values(body=sa.bindparam("p_body"), status=sa.bindparam("p_status"))
+_READ: Final = Prepared(sa.select(t.c.fingerprint, t.c.body, t.c.status).where(*_THIS))
+_ANSWER: Final = Prepared(
+    sa.update(t).where(*_THIS).values(body=sa.bindparam("p_body"), status=sa.bindparam("p_status"))
 )
-_RELEASE: Final = sa.delete(t).where(
-    t.c.scope == sa.bindparam("p_scope"), t.c.key == sa.bindparam("p_key"), t.c.body.is_(None)
-)
-_PURGE: Final = sa.delete(t).where(t.c.created_at < sa.bindparam("p_before"))
+_RELEASE: Final = Prepared(sa.delete(t).where(*_THIS, t.c.body.is_(None)))
+_PURGE: Final = Prepared(sa.delete(t).where(t.c.created_at < sa.bindparam("p_before")))
 
 
 class Earlier(Struct, frozen=True):
@@ -49,14 +47,14 @@ class Earlier(Struct, frozen=True):
 def claim_key(tx: Tx, once: Once, now: datetime) -> Earlier | None:
     """None: this request is the first and now owns the key. Raises ``idempotency_key_reused`` for other content."""
     row = {"scope": once.scope, "key": once.key, "fingerprint": once.fingerprint, "created_at": now}
-    if tx.execute(_CLAIM[tx.dialect.name], row).scalar_one_or_none() is not None:
+    if _CLAIM.one(tx, row) is not None:
         return None
     return recall(tx, once)
 
 
 def recall(tx: Tx, once: Once) -> Earlier | None:
     """The stored answer of a key, or None when it is unused."""
-    found = tx.execute(_READ, {"p_scope": once.scope, "p_key": once.key}).one_or_none()
+    found = _READ.one(tx, {"p_scope": once.scope, "p_key": once.key})
     if found is None:
         return None
     if found[0] != once.fingerprint:
@@ -67,13 +65,13 @@ def recall(tx: Tx, once: Once) -> Earlier | None:
 
 
 def store_answer(tx: Tx, once: Once, body: bytes, status: int) -> None:
-    tx.execute(_ANSWER, {"p_scope": once.scope, "p_key": once.key, "p_body": body.decode(), "p_status": status})
+    _ANSWER.run(tx, {"p_scope": once.scope, "p_key": once.key, "p_body": body.decode(), "p_status": status})
 
 
 def release_key(tx: Tx, once: Once) -> None:
     """Forget a key whose request had certainly no effect, so that it can be sent again."""
-    tx.execute(_RELEASE, {"p_scope": once.scope, "p_key": once.key})
+    _RELEASE.run(tx, {"p_scope": once.scope, "p_key": once.key})
 
 
 def purge_keys(tx: Tx, before: datetime) -> int:
-    return int(tx.execute(_PURGE, {"p_before": before}).rowcount)
+    return _PURGE.run(tx, {"p_before": before})

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tillhook.core.domain.money import Money
 from tillhook.core.domain.store import Item
 from tillhook.core.storage.database import Tx
+from tillhook.core.storage.prepared import Prepared
 from tillhook.core.storage.tables import item
 
 _FIELDS: Final = Item.__struct_fields__
@@ -26,8 +27,10 @@ MAX_LENGTHS: Final[dict[str, int]] = {
 }
 """Characters that each text of an item may have."""
 
-_ONE: Final = sa.select(*(item.c[name] for name in _FIELDS), item.c.currency).where(
-    item.c.catalogue == sa.bindparam("p_catalogue"), item.c.gtin == sa.bindparam("p_gtin")
+_ONE: Final = Prepared(
+    sa.select(*(item.c[name] for name in _FIELDS), item.c.currency).where(
+        item.c.catalogue == sa.bindparam("p_catalogue"), item.c.gtin == sa.bindparam("p_gtin")
+    )
 )
 _EXISTING: Final = sa.select(item.c.gtin, item.c.item_id, item.c.row_hash).where(
     item.c.catalogue == sa.bindparam("p_catalogue"), item.c.gtin.in_(sa.bindparam("p_gtins", expanding=True))
@@ -47,7 +50,7 @@ _UPSERT: Final = {"postgresql": _upsert(postgresql), "sqlite": _upsert(sqlite)}
 
 def find_item(tx: Tx, catalogue: str, gtin: str) -> Item | None:
     """The item with this 14-digit GTIN, for sale or not."""
-    row = tx.execute(_ONE, {"p_catalogue": catalogue, "p_gtin": gtin}).one_or_none()
+    row = _ONE.one(tx, {"p_catalogue": catalogue, "p_gtin": gtin})
     if row is None:
         return None
     *values, currency = row

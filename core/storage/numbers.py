@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillhook.core.storage.database import Tx
+from tillhook.core.storage.prepared import Prepared
 from tillhook.core.storage.tables import sequence
 
 ORDER: Final = "order"
@@ -30,11 +31,10 @@ def _statement(dialect: Any) -> Any:
     ).returning(sequence.c.last_no)
 
 
-_NEXT: Final = {"postgresql": _statement(postgresql), "sqlite": _statement(sqlite)}
+_NEXT: Final = Prepared({"postgresql": _statement(postgresql), "sqlite": _statement(sqlite)})
 
 
 def next_number(tx: Tx, store_id: str, name: str, *, scope: str = "", first: int = 1) -> int:
     """The next number of a store's counter; ``first`` starts a new one."""
     parameters = {"p_store": store_id, "p_name": name, "p_scope": scope, "p_first": first}
-    number: int = tx.execute(_NEXT[tx.dialect.name], parameters).scalar_one()
-    return number
+    return int(_NEXT.only(tx, parameters)[0])

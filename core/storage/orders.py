@@ -16,6 +16,7 @@ from tillhook.core.domain.order import Order, OrderPaymentStatus, OrderStatus, P
 from tillhook.core.domain.tax import TaxResult
 from tillhook.core.storage.baskets import LINES
 from tillhook.core.storage.database import Tx
+from tillhook.core.storage.prepared import Prepared, constant
 from tillhook.core.storage.tables import poslog, sold_epc
 from tillhook.core.storage.tables import sale_order as t
 
@@ -25,18 +26,20 @@ _COLUMNS: Final = (
     t.c.total, t.c.currency, t.c.lines, t.c.tax, t.c.created_at, t.c.completed_at, t.c.business_day_date,
     t.c.transaction_number, t.c.transaction_id_poslog,
 )  # fmt: skip
-_BY_ID: Final = sa.select(*_COLUMNS).where(t.c.order_id == sa.bindparam("p_order"))
-_BY_BASKET: Final = sa.select(*_COLUMNS).where(
-    t.c.basket_id == sa.bindparam("p_basket"), t.c.status != OrderStatus.CANCELLED.value
+_BY_ID: Final = Prepared(sa.select(*_COLUMNS).where(t.c.order_id == sa.bindparam("p_order")))
+_BY_BASKET: Final = Prepared(
+    sa.select(*_COLUMNS).where(
+        t.c.basket_id == sa.bindparam("p_basket"), t.c.status != constant(OrderStatus.CANCELLED.value)
+    )
 )
-_OF_CUSTOMER: Final = (
+_OF_CUSTOMER: Final = Prepared(
     sa.select(*_COLUMNS)
     .where(t.c.customer_id == sa.bindparam("p_customer"))
     .order_by(t.c.created_at.desc(), t.c.order_id.desc())
     .limit(sa.bindparam("p_limit"))
 )
-_INSERT: Final = sa.insert(t)
-_COMPLETE: Final = (
+_INSERT: Final = Prepared(sa.insert(t))
+_COMPLETE: Final = Prepared(
     sa.update(t)
     .where(t.c.order_id == sa.bindparam("p_order"), t.c.status == OrderStatus.CREATED.value)
     .values(
@@ -48,20 +51,24 @@ _COMPLETE: Final = (
         transaction_id_poslog=sa.bindparam("p_transaction_id"),
     )
 )
-_CANCEL: Final = (
+_CANCEL: Final = Prepared(
     sa.update(t)
     .where(t.c.order_id == sa.bindparam("p_order"), t.c.status == OrderStatus.CREATED.value)
     .values(status=OrderStatus.CANCELLED.value)
 )
-_INSERT_POSLOG: Final = sa.insert(poslog)
-_SELECT_POSLOG: Final = sa.select(poslog.c.media_type, poslog.c.document, poslog.c.reference).where(
-    poslog.c.order_id == sa.bindparam("p_order")
+_INSERT_POSLOG: Final = Prepared(sa.insert(poslog))
+_SELECT_POSLOG: Final = Prepared(
+    sa.select(poslog.c.media_type, poslog.c.document, poslog.c.reference).where(
+        poslog.c.order_id == sa.bindparam("p_order")
+    )
 )
-_SELL: Final = {
-    "sqlite": sqlite.insert(sold_epc).on_conflict_do_nothing(index_elements=["epc"]),
-    "postgresql": postgresql.insert(sold_epc).on_conflict_do_nothing(index_elements=["epc"]),
-}
-_IS_SOLD: Final = sa.select(sold_epc.c.epc).where(sold_epc.c.epc == sa.bindparam("p_epc"))
+_SELL: Final = Prepared(
+    {
+        "sqlite": sqlite.insert(sold_epc).on_conflict_do_nothing(index_elements=["epc"]),
+        "postgresql": postgresql.insert(sold_epc).on_conflict_do_nothing(index_elements=["epc"]),
+    }
+)
+_IS_SOLD: Final = Prepared(sa.select(sold_epc.c.epc).where(sold_epc.c.epc == sa.bindparam("p_epc")))
 
 
 def _order(row: Any) -> Order:
@@ -86,24 +93,24 @@ def _order(row: Any) -> Order:
 
 
 def load_order(tx: Tx, order_id: str) -> Order | None:
-    row = tx.execute(_BY_ID, {"p_order": order_id}).one_or_none()
+    row = _BY_ID.one(tx, {"p_order": order_id})
     return None if row is None else _order(row)
 
 
 def live_order_of(tx: Tx, basket_id: str) -> Order | None:
     """The basket's order that is not cancelled; there is at most one."""
-    row = tx.execute(_BY_BASKET, {"p_basket": basket_id}).one_or_none()
+    row = _BY_BASKET.one(tx, {"p_basket": basket_id})
     return None if row is None else _order(row)
 
 
 def orders_of(tx: Tx, customer_id: str, limit: int) -> tuple[Order, ...]:
     """A shopper's newest orders first."""
-    return tuple(_order(row) for row in tx.execute(_OF_CUSTOMER, {"p_customer": customer_id, "p_limit": limit}))
+    return tuple(_order(row) for row in _OF_CUSTOMER.all(tx, {"p_customer": customer_id, "p_limit": limit}))
 
 
 def insert_order(tx: Tx, order: Order) -> None:
-    tx.execute(
-        _INSERT,
+    _INSERT.run(
+        tx,
         {
             "order_id": order.order_id,
             "o_id": order.o_id,
@@ -124,8 +131,8 @@ def insert_order(tx: Tx, order: Order) -> None:
 
 def complete_order(tx: Tx, order: Order) -> bool:
     """Write what completion decided, if the order is still CREATED."""
-    done = tx.execute(
-        _COMPLETE,
+    done = _COMPLETE.run(
+        tx,
         {
             "p_order": order.order_id,
             "p_status": order.status.value,
@@ -136,16 +143,16 @@ def complete_order(tx: Tx, order: Order) -> bool:
             "p_transaction_id": order.transaction_id_poslog,
         },
     )
-    return done.rowcount == 1
+    return done == 1
 
 
 def cancel_order(tx: Tx, order_id: str) -> bool:
-    return tx.execute(_CANCEL, {"p_order": order_id}).rowcount == 1
+    return _CANCEL.run(tx, {"p_order": order_id}) == 1
 
 
 def insert_poslog(tx: Tx, order_id: str, document: PosLog, now: datetime) -> None:
-    tx.execute(
-        _INSERT_POSLOG,
+    _INSERT_POSLOG.run(
+        tx,
         {
             "order_id": order_id,
             "media_type": document.media_type,
@@ -157,16 +164,15 @@ def insert_poslog(tx: Tx, order_id: str, document: PosLog, now: datetime) -> Non
 
 
 def load_poslog(tx: Tx, order_id: str) -> PosLog | None:
-    row = tx.execute(_SELECT_POSLOG, {"p_order": order_id}).one_or_none()
+    row = _SELECT_POSLOG.one(tx, {"p_order": order_id})
     return None if row is None else PosLog(row[0], row[1], row[2])
 
 
 def is_sold(tx: Tx, epc: str) -> bool:
-    return tx.execute(_IS_SOLD, {"p_epc": epc}).one_or_none() is not None
+    return _IS_SOLD.one(tx, {"p_epc": epc}) is not None
 
 
 def mark_sold(tx: Tx, epcs: Sequence[str], store_id: str, order_id: str, now: datetime) -> None:
     """Put pieces into the sold set; a piece that is there already stays with its first order."""
     rows = [{"epc": epc, "store_id": store_id, "order_id": order_id, "sold_at": now} for epc in epcs]
-    if rows:
-        tx.execute(_SELL[tx.dialect.name], rows)
+    _SELL.run_all(tx, rows)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from tillhook.core.domain.money import Money
 from tillhook.core.domain.payment import OPEN_OPERATIONS, Operation, OperationStatus, Payment, PaymentStatus, Verb
 from tillhook.core.storage.database import Tx
+from tillhook.core.storage.prepared import Prepared, constant
 from tillhook.core.storage.tables import payment as t
 from tillhook.core.storage.tables import payment_operation as op
 
@@ -19,11 +20,11 @@ _COLUMNS: Final = (
     t.c.refunded, t.c.refund_processing, t.c.session_id, t.c.psp_reference, t.c.payment_method, t.c.redirect_url,
     t.c.message, t.c.card_brand, t.c.card_last4, t.c.version,
 )  # fmt: skip
-_BY_ID: Final = sa.select(*_COLUMNS).where(t.c.payment_id == sa.bindparam("p_payment"))
-_BY_ORDER: Final = sa.select(*_COLUMNS).where(t.c.order_id == sa.bindparam("p_order"))
-_BY_SESSION: Final = sa.select(*_COLUMNS).where(t.c.session_id == sa.bindparam("p_session"))
-_INSERT: Final = sa.insert(t)
-_SAVE: Final = (
+_BY_ID: Final = Prepared(sa.select(*_COLUMNS).where(t.c.payment_id == sa.bindparam("p_payment")))
+_BY_ORDER: Final = Prepared(sa.select(*_COLUMNS).where(t.c.order_id == sa.bindparam("p_order")))
+_BY_SESSION: Final = Prepared(sa.select(*_COLUMNS).where(t.c.session_id == sa.bindparam("p_session")))
+_INSERT: Final = Prepared(sa.insert(t))
+_SAVE: Final = Prepared(
     sa.update(t)
     .where(t.c.payment_id == sa.bindparam("p_payment"), t.c.version == sa.bindparam("p_version"))
     .values(
@@ -45,23 +46,23 @@ _OP_COLUMNS: Final = (
     op.c.operation_id, op.c.payment_id, op.c.verb, op.c.amount, op.c.currency, op.c.idempotency_key, op.c.status,
     op.c.psp_reference, op.c.attempts, op.c.inquire_at, op.c.created_at, op.c.updated_at, op.c.reason,
 )  # fmt: skip
-_OPEN: Final = [status.value for status in OPEN_OPERATIONS]
-_OPS_OF: Final = (
+_OPEN: Final = [constant(status.value) for status in OPEN_OPERATIONS]
+_OPS_OF: Final = Prepared(
     sa.select(*_OP_COLUMNS)
     .where(op.c.payment_id == sa.bindparam("p_payment"))
     .order_by(op.c.created_at, op.c.operation_id)
 )
-_OPS_DUE: Final = (
+_OPS_DUE: Final = Prepared(
     sa.select(*_OP_COLUMNS)
     .where(op.c.inquire_at.is_not(None), op.c.inquire_at <= sa.bindparam("p_now"))
     .order_by(op.c.inquire_at)
     .limit(sa.bindparam("p_limit"))
 )
-_OPS_OPEN: Final = (
+_OPS_OPEN: Final = Prepared(
     sa.select(*_OP_COLUMNS).where(op.c.inquire_at.is_not(None)).order_by(op.c.created_at).limit(sa.bindparam("p_limit"))
 )
-_OP_INSERT: Final = sa.insert(op)
-_OP_SETTLE: Final = (
+_OP_INSERT: Final = Prepared(sa.insert(op))
+_OP_SETTLE: Final = Prepared(
     sa.update(op)
     .where(op.c.operation_id == sa.bindparam("p_operation"), op.c.status.in_(_OPEN))
     .values(
@@ -72,7 +73,7 @@ _OP_SETTLE: Final = (
         updated_at=sa.bindparam("p_now"),
     )
 )
-_OP_CLAIM: Final = (
+_OP_CLAIM: Final = Prepared(
     sa.update(op)
     .where(
         op.c.operation_id == sa.bindparam("p_operation"),
@@ -130,23 +131,23 @@ def _ledgered(row: Any) -> Ledgered:
 
 
 def load_payment(tx: Tx, payment_id: str) -> Payment | None:
-    row = tx.execute(_BY_ID, {"p_payment": payment_id}).one_or_none()
+    row = _BY_ID.one(tx, {"p_payment": payment_id})
     return None if row is None else _payment(row)
 
 
 def payment_of_order(tx: Tx, order_id: str) -> Payment | None:
-    row = tx.execute(_BY_ORDER, {"p_order": order_id}).one_or_none()
+    row = _BY_ORDER.one(tx, {"p_order": order_id})
     return None if row is None else _payment(row)
 
 
 def payment_of_session(tx: Tx, session_id: str) -> Payment | None:
-    row = tx.execute(_BY_SESSION, {"p_session": session_id}).one_or_none()
+    row = _BY_SESSION.one(tx, {"p_session": session_id})
     return None if row is None else _payment(row)
 
 
 def insert_payment(tx: Tx, payment: Payment, now: datetime) -> None:
-    tx.execute(
-        _INSERT,
+    _INSERT.run(
+        tx,
         {
             "payment_id": payment.payment_id,
             "order_id": payment.order_id,
@@ -162,8 +163,8 @@ def insert_payment(tx: Tx, payment: Payment, now: datetime) -> None:
 
 def save_payment(tx: Tx, payment: Payment, now: datetime) -> bool:
     """Save if the stored version is still ``payment.version``; False when somebody else was first."""
-    saved = tx.execute(
-        _SAVE,
+    saved = _SAVE.run(
+        tx,
         {
             "p_payment": payment.payment_id,
             "p_version": payment.version,
@@ -180,13 +181,13 @@ def save_payment(tx: Tx, payment: Payment, now: datetime) -> bool:
             "p_now": now,
         },
     )
-    return saved.rowcount == 1
+    return saved == 1
 
 
 def insert_operation(tx: Tx, operation: Operation, inquire_at: datetime, now: datetime) -> None:
     """Record a call before it is made; if nobody settles it, it is inquired about at ``inquire_at``."""
-    tx.execute(
-        _OP_INSERT,
+    _OP_INSERT.run(
+        tx,
         {
             "operation_id": operation.operation_id,
             "payment_id": operation.payment_id,
@@ -214,8 +215,8 @@ def settle_operation(
     now: datetime,
 ) -> bool:
     """Write an answer to an operation that is still open; False when it was settled meanwhile."""
-    settled = tx.execute(
-        _OP_SETTLE,
+    settled = _OP_SETTLE.run(
+        tx,
         {
             "p_operation": operation_id,
             "p_status": status.value,
@@ -225,28 +226,25 @@ def settle_operation(
             "p_now": now,
         },
     )
-    return settled.rowcount == 1
+    return settled == 1
 
 
 def claim_inquiry(tx: Tx, operation: Operation, next_at: datetime) -> bool:
     """Take the next inquiry of an open operation; False when another worker took it."""
-    claimed = tx.execute(
-        _OP_CLAIM,
-        {"p_operation": operation.operation_id, "p_attempts": operation.attempts, "p_inquire_at": next_at},
-    )
-    return claimed.rowcount == 1
+    parameters = {"p_operation": operation.operation_id, "p_attempts": operation.attempts, "p_inquire_at": next_at}
+    return _OP_CLAIM.run(tx, parameters) == 1
 
 
 def operations_of(tx: Tx, payment_id: str) -> tuple[Ledgered, ...]:
     """All operations of a payment, oldest first."""
-    return tuple(_ledgered(row) for row in tx.execute(_OPS_OF, {"p_payment": payment_id}))
+    return tuple(_ledgered(row) for row in _OPS_OF.all(tx, {"p_payment": payment_id}))
 
 
 def operations_due(tx: Tx, now: datetime, limit: int) -> tuple[Ledgered, ...]:
     """Open operations whose inquiry is due, longest waiting first."""
-    return tuple(_ledgered(row) for row in tx.execute(_OPS_DUE, {"p_now": now, "p_limit": limit}))
+    return tuple(_ledgered(row) for row in _OPS_DUE.all(tx, {"p_now": now, "p_limit": limit}))
 
 
 def open_operations(tx: Tx, limit: int) -> tuple[Ledgered, ...]:
     """Everything that is not settled yet, oldest first: what a person is shown."""
-    return tuple(_ledgered(row) for row in tx.execute(_OPS_OPEN, {"p_limit": limit}))
+    return tuple(_ledgered(row) for row in _OPS_OPEN.all(tx, {"p_limit": limit}))

@@ -10,11 +10,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tillhook.core.domain.store import Store
 from tillhook.core.storage.database import Tx
+from tillhook.core.storage.prepared import Prepared
 from tillhook.core.storage.tables import store
 
 _FIELDS: Final = Store.__struct_fields__
 _COLUMNS: Final = tuple(store.c[name] for name in _FIELDS)
-_ONE: Final = sa.select(*_COLUMNS).where(store.c.store_id == sa.bindparam("p_store"))
+_ONE: Final = Prepared(sa.select(*_COLUMNS).where(store.c.store_id == sa.bindparam("p_store")))
 _ALL: Final = sa.select(*_COLUMNS).order_by(store.c.store_id)
 
 
@@ -29,7 +30,7 @@ _SAVE: Final = {"postgresql": _upsert(postgresql), "sqlite": _upsert(sqlite)}
 
 def load_store(tx: Tx, store_id: str) -> Store | None:
     """The store, active or not."""
-    row = tx.execute(_ONE, {"p_store": store_id}).one_or_none()
+    row = _ONE.one(tx, {"p_store": store_id})
     return None if row is None else Store(*row)
 
 

@@ -104,7 +104,9 @@ def test_what_is_over_stays_over() -> None:
 
 def test_money_is_captured_only_through_a_claimed_attempt() -> None:
     before = {state for state in S if S.CAPTURED in PAYMENT_STEPS[state]}
-    assert before == {S.PENDING, S.PSP_CAPTURE_WAITING}
+    assert before == {S.PENDING, S.ACTION_REQUIRED, S.PSP_CAPTURE_WAITING}
+    into_challenge = {state for (state, _), after in PAYMENT_TRANSITIONS.items() if after is S.ACTION_REQUIRED}
+    assert into_challenge == {S.PENDING, S.ACTION_REQUIRED}, "a challenge belongs to an attempt that was claimed"
     claims = {S.PENDING: PaymentEvent.AUTHORISE, S.PSP_CAPTURE_WAITING: PaymentEvent.CAPTURE}
     assert S.CAPTURED not in reachable(S.WAITING, PAYMENT_STEPS, without=claims)
     for claimed, claim in claims.items():
@@ -160,7 +162,7 @@ def test_a_captured_payment_is_deaf_to_every_later_answer() -> None:
 
 def test_an_operation_stays_open_until_its_answer_is_understood() -> None:
     open_outcomes = {type(outcome) for outcome in OUTCOMES if status_of(outcome) in OPEN_OPERATIONS}
-    assert open_outcomes == {Pending, Unknown}
+    assert open_outcomes == {Pending, Unknown, ActionRequired}
     assert OperationStatus.STARTED in OPEN_OPERATIONS
 
 

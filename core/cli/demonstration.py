@@ -1,0 +1,166 @@
+"""Preparing the demonstration: what the plugins offer to be tried with, brought into the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from tillhook.core.cli.faults import Trouble
+from tillhook.core.cli.tokens import issue
+from tillhook.core.domain.store import Item, Store
+from tillhook.core.roles.offers import Demonstration
+from tillhook.core.services.feeds import CsvFeed
+
+if TYPE_CHECKING:
+    from tillhook.core.plugins.shop import Shop
+    from tillhook.core.services.platform import Platform
+
+CUSTOMER: Final = "cus_demo"
+HOURS: Final = 12
+BARCODES: Final = 60
+"""So many at most are handed out, from all over the catalogue."""
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """What one needs to talk to the demonstration."""
+
+    base_url: str
+    docs: bool
+    """Whether there are API docs."""
+    store: Store
+    rfid_store: Store | None
+    customer_id: str
+    token: str
+    staff_token: str
+    operator_token: str
+    barcodes: tuple[str, ...]
+    epcs: tuple[str, ...]
+    payments: Mapping[str, Mapping[str, Any]]
+
+    def document(self) -> dict[str, Any]:
+        """What ``tillhook demo --json`` prints."""
+        return {
+            **self.payments,
+            "base_url": self.base_url,
+            "docs_url": f"{self.base_url}/docs" if self.docs else None,
+            "headers": _headers(self.token),
+            "staff_headers": _headers(self.staff_token),
+            "operator_headers": _headers(self.operator_token),
+            "store_id": self.store.store_id,
+            "rfid_store_id": self.rfid_store.store_id if self.rfid_store else None,
+            "customer_id": self.customer_id,
+            "barcodes": self.barcodes,
+            "epcs": self.epcs,
+        }
+
+
+def prepare(platform: Platform, *, load: bool = True) -> Prepared:
+    """Migrate the database and load stores and items, as far as they are not there yet, and make tokens.
+
+    Only what differs is written, so that it can be repeated beside a running server. Raises Trouble when no plugin
+    that is switched on offers a demonstration with a store.
+    """
+    offered = _offered(platform.host.shops())
+    stores = {store.store_id: store for one in offered for store in one.stores}
+    if not stores:
+        raise Trouble("no plugin that is switched on offers a demonstration: switch on `demo`, see `tillhook plugins`")
+    if load:
+        _load(platform, offered, stores)
+    store = next((one for one in stores.values() if not one.rfid), next(iter(stores.values())))
+    tagged = next((one for one in stores.values() if one.rfid), None)
+    shop, now = platform.host.shop(store), platform.clock()
+    ids = [one.store_id for one in stores.values() if one.store_type == store.store_type]
+    return Prepared(
+        base_url=platform.system.server.base_url,
+        docs=platform.system.server.docs,
+        store=store,
+        rfid_store=tagged,
+        customer_id=CUSTOMER,
+        token=issue(shop, "shopper", now=now, hours=HOURS, customer_id=CUSTOMER),
+        staff_token=issue(shop, "staff", now=now, hours=HOURS, stores=ids),
+        operator_token=issue(shop, "operator", now=now, hours=HOURS),
+        barcodes=tuple(_sellable(offered, store)),
+        epcs=tuple(dict.fromkeys(epc for one in offered for epc in one.epcs)),
+        payments=_payments(shop),
+    )
+
+
+def _offered(shops: Sequence[Shop]) -> list[Demonstration]:
+    """Every plugin's demonstration once, however many regions it serves."""
+    found: dict[tuple[str, int], Demonstration] = {}
+    for shop in shops:
+        places: dict[str, int] = {}
+        for offered in shop.offers("demonstrations"):
+            place = places[offered.plugin] = places.get(offered.plugin, -1) + 1
+            found.setdefault((offered.plugin, place), offered.thing)
+    return list(found.values())
+
+
+def _load(platform: Platform, offered: Sequence[Demonstration], stores: Mapping[str, Store]) -> None:
+    from tillhook.core.services.importing import import_items
+    from tillhook.core.storage.health import revision_of, wanted_revision
+    from tillhook.core.storage.stores import all_stores, save_store
+
+    db = platform.db
+    if db.read(revision_of) != wanted_revision():
+        from tillhook.core.storage.migrating import upgrade
+
+        upgrade(db)
+    known = {store.store_id: store for store in db.read(all_stores)}
+    for store in stores.values():
+        if known.get(store.store_id) != store:
+            db.write(lambda tx, at=store: save_store(tx, at))  # type: ignore[misc]
+    for one in offered:
+        for catalogue, source in one.catalogues.items():
+            currency = _currency(stores, catalogue)
+            if not _is_loaded(platform, _items(one, catalogue, currency), catalogue):
+                with source() as rows:
+                    import_items(db, rows, CsvFeed(), catalogue, currency)
+
+
+def _is_loaded(platform: Platform, items: Sequence[Item], catalogue: str) -> bool:
+    """Whether the catalogue has every item as the demonstration wants it; reads only."""
+    from tillhook.core.services.importing import fingerprint
+    from tillhook.core.storage.items import existing_rows
+
+    gtins = [item.gtin for item in items]
+    known = platform.db.read(lambda tx: existing_rows(tx, catalogue, gtins))
+    return all(known.get(item.gtin, ("", ""))[1] == fingerprint(item) for item in items)
+
+
+def _currency(stores: Mapping[str, Store], catalogue: str) -> str:
+    for store in stores.values():
+        if store.catalogue == catalogue:
+            return store.currency
+    raise Trouble(f"the demonstration's catalogue {catalogue} is used by none of its stores, so it has no currency")
+
+
+def _items(demonstration: Demonstration, catalogue: str, currency: str) -> list[Item]:
+    with demonstration.catalogues[catalogue]() as source:
+        return [row.item for row in CsvFeed().read(source, catalogue, currency) if row.item is not None]
+
+
+def _sellable(offered: Sequence[Demonstration], store: Store) -> Iterator[str]:
+    """Barcodes that can be bought in any number."""
+    for one in offered:
+        if store.catalogue in one.catalogues:
+            items = _items(one, store.catalogue, store.currency)
+            free = [item.barcode for item in items if not item.blocked_reason and not item.max_basket_quantity]
+            yield from free[:: max(1, len(free) // BARCODES)][:BARCODES]
+
+
+def _payments(shop: Shop) -> Mapping[str, Mapping[str, Any]]:
+    """What the shop's gateway can be made to do."""
+    gateway = shop.owner(shop.gateway)
+    return {
+        name: fields
+        for offered in shop.offers("demonstrations")
+        if offered.plugin == gateway
+        for name, fields in offered.thing.payments.items()
+    }
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
