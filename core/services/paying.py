@@ -231,6 +231,9 @@ def _claim(
             f"The payment of order {case.order.order_id} is {payment.status.value}.", order_id=case.order.order_id
         )
     now = platform.clock()
+    if event is PaymentEvent.AUTHORISE:
+        # A new attempt is a new payment at the provider, not the rest of an earlier one.
+        payment = replace(payment, psp_reference="")
     operation = new_operation(platform, payment, Verb.AUTHORISE)
     claimed = replace(payment, status=status, payment_method=method, message="", redirect_url="")
 

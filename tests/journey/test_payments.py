@@ -204,3 +204,10 @@ def test_a_shopper_who_passes_three_d_secure_and_closes_the_app_is_not_forgotten
     shop.clock.advance(100)
     assert shop.dispatcher.keep_house() == 0, "nothing is open any more"
     assert [charge.captures for charge in ledger.charges()] == [1]
+
+
+def test_after_a_failed_three_d_secure_another_card_can_pay(till: Till, ledger: Ledger) -> None:
+    till.paid(token="tok_3ds")
+    assert till.confirmed(result="failed").status == "REJECTED"
+    assert till.paid(token="tok_approve").order_complete
+    assert [charge.captures for charge in ledger.charges()] == [1]
