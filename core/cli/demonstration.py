@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ CUSTOMER: Final = "cus_demo"
 HOURS: Final = 12
 BARCODES: Final = 60
 """So many at most are handed out, from all over the catalogue."""
+EPCS: Final = 100
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -82,7 +84,7 @@ def prepare(platform: Platform, *, load: bool = True) -> Prepared:
         staff_token=issue(shop, "staff", now=now, hours=HOURS, stores=ids),
         operator_token=issue(shop, "operator", now=now, hours=HOURS),
         barcodes=tuple(_sellable(offered, store)),
-        epcs=tuple(dict.fromkeys(epc for one in offered for epc in one.epcs)),
+        epcs=tuple(_unsold(platform, (epc for one in offered for epc in one.epcs))),
         payments=_payments(shop),
     )
 
@@ -149,6 +151,15 @@ def _sellable(offered: Sequence[Demonstration], store: Store) -> Iterator[str]:
             items = _items(one, store.catalogue, store.currency)
             free = [item.barcode for item in items if not item.blocked_reason and not item.max_basket_quantity]
             yield from free[:: max(1, len(free) // BARCODES)][:BARCODES]
+
+
+def _unsold(platform: Platform, epcs: Iterable[str]) -> list[str]:
+    """Those tags that no order has, as many as are handed out."""
+    from tillhook.core.domain.epc import read_epc
+    from tillhook.core.storage.orders import is_sold
+
+    tags = dict.fromkeys(epcs)
+    return platform.db.read(lambda tx: list(islice((epc for epc in tags if not is_sold(tx, read_epc(epc).uri)), EPCS)))
 
 
 def _payments(shop: Shop) -> Mapping[str, Mapping[str, Any]]:

@@ -190,7 +190,8 @@ def _stores(platform: Platform) -> Finding:
         advice = "bring some in: `tillhook stores import FILE` or `tillhook demo`"
         return Finding("stores", Result.WARN, "there is none", advice)
     if faults:
-        return Finding("stores", Result.FAIL, str(faults[0]), f"{len(faults)} places are not served")
+        closed = sorted({"/".join(filter(None, fault.place[:2])) for fault in faults})
+        return Finding("stores", Result.FAIL, f"not served: {', '.join(closed)}; {faults[0]}")
     return Finding("stores", Result.OK, f"{len(stores)}, each with its plugins")
 
 

@@ -54,14 +54,13 @@ def serve(session: Session, demo: bool, host: str | None, port: int | None, work
                 )
             from tillhook.core.cli import serving
 
+            _set_up_logs(configuration)
             if workers > 1:
                 _introduce(assembled, demo=demo)
-                _set_up_logs(configuration)
                 serving.run_workers(configuration, listener, workers)
             else:
                 server = serving.server_of(assembled)
                 _introduce(assembled, demo=demo)
-                _set_up_logs(configuration)
                 serving.run(server, listener)
 
 
@@ -166,6 +165,7 @@ def _introduce(assembled: Assembled, *, demo: bool) -> None:
         show(prepared)
     else:
         show_addresses(url, docs=platform.system.server.docs)
+        say()
     say("Ctrl-C stops it.")
     sys.stdout.flush()
 

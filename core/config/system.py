@@ -32,9 +32,9 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     body_bytes: Count = 262144
     """The largest body of a request."""
-    requests_per_minute: Count = 6000
+    requests_per_minute: Count = 60_000
     """In the long run; beyond that the answer is 429."""
-    burst: Count = 200
+    burst: Count = 5_000
     """Requests at once, before that limit counts."""
 
 

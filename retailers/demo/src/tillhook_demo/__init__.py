@@ -31,8 +31,8 @@ from .shop import catalogue, epcs, stores
 
 __all__ = ["TAGS", "Demo", "DemoSettings", "catalogue", "epcs", "stores"]
 
-TAGS: Final = 100
-"""Tagged pieces that the demonstration hands out."""
+TAGS: Final = 1000
+"""Tagged pieces that the demonstration has; each can be sold once."""
 
 
 class DemoSettings(Config, frozen=True):
