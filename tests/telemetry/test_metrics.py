@@ -38,13 +38,13 @@ def test_outside_calls_payments_and_orders_are_counted_by_what_came_of_them() ->
     metrics.outside_call("acme", "2xx", 0.1)
     metrics.outside_call("acme", "ReadTimeout: after 10 s", 10.0)
     metrics.payment("acme", "unknown")
-    metrics.order_completed("demo")
+    metrics.order_completed("counted_here")
     assert value("tillhook_outside_calls_total", plugin="acme", result="2xx") == 1
     assert value("tillhook_outside_calls_total", plugin="acme", result="failed") == 1, (
         "words would be labels without end"
     )
     assert value("tillhook_payments_total", gateway="acme", outcome="unknown") == 1
-    assert value("tillhook_orders_completed_total", store_type="demo") == 1
+    assert value("tillhook_orders_completed_total", store_type="counted_here") == 1
 
 
 def test_the_state_of_deliveries_is_what_was_told_last() -> None:
