@@ -21,7 +21,7 @@ from tillhook.core.plugins.discovery import discover
 from tillhook.core.plugins.host import Host
 from tillhook.core.services.platform import Platform
 from tillhook.core.storage.database import Database
-from tillhook.core.storage.events import counts
+from tillhook.core.storage.events import DeliveryState, counts
 from tillhook.core.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def _plugins(platform: Platform) -> str:
 
 
 def _gauges(platform: Platform) -> None:
-    metrics.deliveries({state.name.lower(): count for state, count in platform.db.read(counts).items()})
+    found = platform.db.read(counts)  # a state that nothing is in any more is left out of it
+    metrics.deliveries({state.name.lower(): found.get(state, 0) for state in DeliveryState})
 
 
 def _journal(entry: JournalEntry) -> None:

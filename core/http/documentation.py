@@ -26,9 +26,12 @@ TITLE: Final = "tillhook"
 DESCRIPTION: Final = """\
 Scan-and-go and self-checkout for retail: scan, basket, order, payment, receipt.
 
-Press **Authorize** and paste a bearer token; then the whole journey can be tried out from top to bottom. Amounts are
-integers of the currency's minor unit. A repeated `POST` with the same `Idempotency-Key` has its effect once.
-Errors are `application/problem+json` with a stable `code`: see [the error reference](/docs/errors).
+Press **Authorize** and paste a bearer token. Then the whole journey can be clicked through: scan item, create order,
+create session, add payment, read order, read receipt. `bsk_…`, `ord_…` and `ses_…` in the examples stand for the last
+ones that an answer named.
+
+Amounts are integers of the currency's minor unit. A repeated `POST` with the same `Idempotency-Key` has its effect
+once. Errors are `application/problem+json` with a stable `code`: see [the error reference](/docs/errors).
 """
 TAGS: Final = (
     Tag("Basket", "Scan into a basket, read and change it."),
@@ -41,8 +44,27 @@ ASSETS: Final = {
     "swagger-ui.css": "text/css",
     "favicon-32x32.png": "image/png",
 }
-_START: Final = b"""\
+STAND_INS: Final = {"basket_id": "bsk_…", "order_id": "ord_…", "session_id": "ses_…"}
+"""Examples of ids: in their place the page sends the last ones that an answer named."""
+_START: Final = (
+    b"const standIns = "
+    + msgspec.json.encode(STAND_INS)
+    + b""";
+const last = {};
 window.ui = SwaggerUIBundle({
+  requestInterceptor: request => {
+    for (const [name, id] of Object.entries(last)) {
+      request.url = request.url.replaceAll(encodeURIComponent(standIns[name]), encodeURIComponent(id));
+      if (typeof request.body === "string") request.body = request.body.replaceAll(standIns[name], id);
+    }
+    return request;
+  },
+  responseInterceptor: response => {
+    for (const name of Object.keys(standIns)) {
+      if (response.body && typeof response.body[name] === "string") last[name] = response.body[name];
+    }
+    return response;
+  },
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
@@ -52,6 +74,7 @@ window.ui = SwaggerUIBundle({
   validatorUrl: null
 });
 """
+)
 _PAGE: Final = b"""\
 <!doctype html>
 <html lang="en">
@@ -171,6 +194,9 @@ def _completed(app: Litestar, schema: dict[str, Any]) -> dict[str, Any]:
         operation = schema["paths"].get(path, {}).get(method.lower())
         if operation is None:
             continue
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] == "path" and parameter["name"] in STAND_INS:
+                parameter["example"] = STAND_INS[parameter["name"]]
         function = function_of(handler)
         operation["summary"] = handler.summary or function.__name__.replace("_", " ").capitalize()
         description = handler.description or inspect.cleandoc(function.__doc__ or "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,11 +74,16 @@ class TillShop:
         *,
         furnish: Callable[[Platform], None],
         checkpoint: Callable[[str], None] = no_checkpoint,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Migrate the configured database, then let ``furnish`` put stores and items into it."""
+        """Migrate the configured database, then let ``furnish`` put stores and items into it.
+
+        ``environ`` holds the secrets that the configuration names.
+        """
         self.clock = Clock()
         self._file = configuration
         self._checkpoint = checkpoint
+        self._environ = environ or {}
         self._customers = itertools.count(1)
         self.running = self._assemble()
         upgrade(self.running.platform.db)
@@ -134,7 +139,7 @@ class TillShop:
         gc.collect()
 
     def _assemble(self) -> Assembled:
-        return assemble(load(self._file, {}), clock=self.clock, checkpoint=self._checkpoint)
+        return assemble(load(self._file, self._environ), clock=self.clock, checkpoint=self._checkpoint)
 
 
 class Till:

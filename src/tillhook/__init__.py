@@ -52,6 +52,7 @@ from tillhook.core.roles.gateway import (
     PaymentSession,
     SessionRequest,
 )
+from tillhook.core.roles.grammar import hookimpl
 from tillhook.core.roles.offers import (
     Demonstration,
     FeedItem,
@@ -73,7 +74,7 @@ from tillhook.core.roles.offers import (
 from tillhook.core.roles.outside import Answer, NoAnswer, NotReached, Outside
 from tillhook.core.roles.settings import Config, Secret
 from tillhook.core.services.feeds import CsvFeed
-from tillhook.hookspecs import Plugin, hookimpl
+from tillhook.hookspecs import Plugin
 
 __version__ = "0.1.0"
 
