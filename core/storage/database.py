@@ -49,8 +49,7 @@ class Database:
             self._read_engine = _sqlite_engine(url, writer=False, pool_size=pool_size)
             self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"{threads_named}-writer")
         elif self.kind == "postgresql":
-            self._write_engine = sa.create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
-            self._read_engine = self._write_engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._write_engine, self._read_engine = _postgres_engines(url, pool_size)
         else:
             raise UnsupportedDatabase(f"database {self.kind!r} is not supported: use sqlite or postgresql+psycopg")
 
@@ -68,6 +67,8 @@ class Database:
         Raises RuntimeError inside a unit of work, whose own changes it would not see."""
         self._must_be_outermost()
         with self._read_engine.connect() as tx:
+            if self._writer is None:
+                _set_autocommit(tx, wanted=True)
             return work(tx)
 
     def engine(self) -> Engine:
@@ -101,6 +102,25 @@ class Database:
                     raise
                 time.sleep(0.01 * attempt)
         raise AssertionError("the loop above returns or raises")
+
+
+def _postgres_engines(url: str, pool_size: int) -> tuple[Engine, Engine]:
+    """One for writing and one for reading on the same connections. Each sets a connection's mode when it differs from
+    what is needed: SQLAlchemy's AUTOCOMMIT would set it and set it back around every read."""
+    reading = sa.create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
+    writing = reading.execution_options()
+
+    @event.listens_for(writing, "begin")
+    def begin(connection: Connection) -> None:
+        _set_autocommit(connection, wanted=False)
+
+    return writing, reading
+
+
+def _set_autocommit(connection: Connection, *, wanted: bool) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    if driver.autocommit is not wanted:
+        driver.autocommit = wanted
 
 
 def _sqlite_engine(url: str, *, writer: bool, pool_size: int) -> Engine:

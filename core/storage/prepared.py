@@ -115,11 +115,12 @@ def _plan(statement: Statement, dialect: Dialect, parameters: Parameters) -> _Pl
     assert isinstance(compiled, SQLCompiler), "a statement, not a definition"
     if compiled.post_compile_params:
         raise TypeError(f"not for a prepared statement: in_ with parameters, in {compiled}")
+    binds = {name: bind for bind, name in compiled.bind_names.items()}
     fixed = {name: value for name, value in compiled.params.items() if name not in parameters}
-    missing = [name for name in fixed if compiled.binds[name].required]
+    missing = [name for name in fixed if binds[name].required]
     if missing or len(compiled.params) != len(fixed) + len(parameters):
         raise TypeError(f"parameters {sorted(parameters)}, but {sorted(compiled.params.keys() - fixed)} of {compiled}")
-    into = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()}
+    into = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
     out_of = [one.type.dialect_impl(dialect).result_processor(dialect, None) for one in statement.exported_columns]
     return _Plan(
         sql=compiled.string,
@@ -147,7 +148,7 @@ def _changed(plan: _Plan, row: Row) -> Row:
     return tuple(values)
 
 
-def _refused(tx: Tx, plan: _Plan, cursor: Any, error: Exception) -> NoReturn:
+def _refused(tx: Tx, plan: _Plan, cursor: Any, error: Any) -> NoReturn:
     """Raise what SQLAlchemy would; after a lost connection no other connection to that server is believed either."""
     dialect = tx.dialect
     lost = dialect.is_disconnect(error, tx.connection.dbapi_connection, cursor)
