@@ -75,6 +75,10 @@ class Order(Struct, frozen=True):
     transaction_id_poslog: str | None = None
     """The transaction number as the retailer writes it."""
 
+    @property
+    def epcs(self) -> tuple[str, ...]:
+        return tuple(epc for line in self.lines for epc in line.epcs)
+
 
 def may_become(current: OrderStatus, wanted: OrderStatus) -> bool:
     return wanted in ORDER_TRANSITIONS[current]

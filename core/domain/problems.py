@@ -173,7 +173,7 @@ gateway_unavailable = ProblemKind(
     "gateway_unavailable",
     503,
     "The payment provider cannot be reached",
-    "Certainly nothing was charged; try again.",
+    "This request certainly charged nothing; try again.",
 )
 plugin_failed = ProblemKind(
     "plugin_failed", 502, "A plugin failed", "A plugin whose answer is needed raised; `plugin` and `hook` name it."

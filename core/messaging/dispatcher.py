@@ -18,6 +18,7 @@ from tillhook.core.messaging.duties import perform
 from tillhook.core.roles.duties import Permanent, RetryLater
 from tillhook.core.services.platform import Platform
 from tillhook.core.services.resolving import resolve_due
+from tillhook.core.services.settling import COMPLETE_LATER
 from tillhook.core.storage.events import (
     Claimed,
     DeliveryState,
@@ -25,15 +26,19 @@ from tillhook.core.storage.events import (
     anything_expired,
     claim,
     finish,
+    give_back,
     reap,
     renew,
     retry,
 )
 from tillhook.core.storage.idempotency import purge_keys
+from tillhook.core.telemetry.logs import work as work_logged
 
 log = structlog.get_logger("tillhook.duties")
 
 BATCH: Final = 8
+MOST_DOUBLINGS: Final = 30
+"""Of the pause between attempts; beyond them any setting has reached its cap."""
 PURGE_EVERY: Final = timedelta(hours=1)
 
 
@@ -88,7 +93,10 @@ class Dispatcher:
         until = now + timedelta(seconds=platform.system.work.lease_seconds)
         taken = platform.db.write(lambda tx: claim(tx, owner, now, until, BATCH))
         for claimed in taken:
-            self._run(claimed, owner, now)
+            if self._stopping.is_set():
+                platform.db.write(lambda tx, at=claimed.delivery_id: give_back(tx, at, owner))  # type: ignore[misc]
+            else:
+                self._run(claimed, owner, now)
         return len(taken)
 
     def run_until_idle(self, rounds: int = 1000) -> int:
@@ -125,10 +133,15 @@ class Dispatcher:
             lambda tx: renew(tx, claimed.delivery_id, owner, now + lease)
         ):
             return
+        if claimed.attempts > platform.system.work.max_attempts and claimed.subscriber != COMPLETE_LATER:
+            # None of its runs ever ended: each took its worker with it, or outlasted the lease.
+            self._failed(claimed, owner, Permanent(f"no end after {claimed.attempts - 1} attempts"), 0)
+            return
         platform.checkpoint(f"duty.{claimed.subscriber}.before")
         started = time.perf_counter()
         try:
-            result = perform(platform, claimed)
+            with work_logged(duty=claimed.subscriber, attempt=claimed.attempts):
+                result = perform(platform, claimed)
         except Exception as error:  # noqa: BLE001 - kept with the delivery, and retried or shown
             self._failed(claimed, owner, error, _ms(started))
             return
@@ -138,11 +151,14 @@ class Dispatcher:
     def _failed(self, claimed: Claimed, owner: str, error: Exception, ms: int) -> None:
         platform, work = self._platform, self._platform.system.work
         text = f"{type(error).__name__}: {error}"[:2000]
-        if isinstance(error, Permanent) or claimed.attempts >= work.max_attempts:
+        # An order that is paid is never given up: it completes when what keeps it from completing is repaired.
+        given_up = claimed.attempts >= work.max_attempts and claimed.subscriber != COMPLETE_LATER
+        if isinstance(error, Permanent) or given_up:
             log.error("duty is a dead letter", subscriber=claimed.subscriber, stream=claimed.stream_key, error=text)
             self._finish(claimed, owner, DeliveryState.DEAD, error=text, result="", ms=ms)
             return
-        pause = min(work.backoff_seconds * 2 ** (claimed.attempts - 1), work.backoff_cap_seconds) * self._jitter()
+        doublings = min(claimed.attempts - 1, MOST_DOUBLINGS)
+        pause = min(work.backoff_seconds * 2**doublings, work.backoff_cap_seconds) * self._jitter()
         if isinstance(error, RetryLater) and error.seconds is not None:
             pause = error.seconds
         at = platform.clock() + timedelta(seconds=pause)
@@ -169,8 +185,8 @@ class Dispatcher:
             try:
                 while work() and not self._stopping.is_set():
                     pass
-            except Exception:
-                # A database that is away for a while must not end the worker; the next round tries again.
+            except BaseException:
+                # Neither a database that is away for a while nor a plugin that wants to leave may end the worker.
                 log.exception("worker round failed")
 
     def _spawn(self, name: str, target: Callable[[], None]) -> None:

@@ -34,7 +34,7 @@ _log = structlog.get_logger("tillhook.plugins")
 
 
 class PluginExit(Exception):
-    """A plugin called ``sys.exit``: that ends its call, not the process."""
+    """A plugin called ``sys.exit`` or let a cancellation out: that ends its call, not the process."""
 
 
 class Member(Struct, frozen=True):
@@ -194,6 +194,10 @@ class Shop:
             failed = False
         except SystemExit as error:
             raise PluginExit(f"it called sys.exit({error.code!r})") from error
+        except BaseException as error:
+            if isinstance(error, Exception | KeyboardInterrupt):
+                raise
+            raise PluginExit(f"it raised {type(error).__name__}") from error
         finally:
             seconds = time.perf_counter() - began
             self._observe(caller.plugin, caller.hook, seconds, failed)

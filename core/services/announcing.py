@@ -38,11 +38,15 @@ def announce(
     *,
     duties: Sequence[str] = (),
     always: bool = False,
+    event_id: str | None = None,
 ) -> None:
-    """Store what happened for those who want to know; with ``always`` also when nobody does yet."""
+    """Store what happened for those who want to know; with ``always`` also when nobody does yet.
+
+    What may be found more than once and is told once has an ``event_id``.
+    """
     receivers = [subscriber(duty, plugin) for duty in duties for plugin in shop.implementers(duty)]
     if shop.implementers(news):
         receivers.append(subscriber(news, EVERYONE))
     if receivers or always:
-        event = Event(new_id("evt"), news, stream_key, msgspec.json.encode(facts).decode())
+        event = Event(event_id or new_id("evt"), news, stream_key, msgspec.json.encode(facts).decode())
         emit(tx, event, receivers, now)

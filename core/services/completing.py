@@ -11,13 +11,17 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import msgspec
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tillhook.core.domain.aftersale import Discrepancy
 from tillhook.core.domain.basket import BasketStatus
 from tillhook.core.domain.completed import CompletedOrder, Tender
 from tillhook.core.domain.order import Order, OrderPaymentStatus, OrderStatus
-from tillhook.core.domain.payment import Payment, PaymentStatus
+from tillhook.core.domain.payment import PAID, Payment, PaymentStatus
+from tillhook.core.domain.problems import epc_already_sold
 from tillhook.core.domain.store import Store
 from tillhook.core.plugins.shop import Shop
 from tillhook.core.services.announcing import announce
@@ -26,7 +30,9 @@ from tillhook.core.services.platform import Platform
 from tillhook.core.storage.baskets import audited_total, move_basket
 from tillhook.core.storage.database import Tx
 from tillhook.core.storage.numbers import TRANSACTION, next_number
-from tillhook.core.storage.orders import complete_order, insert_poslog, mark_sold
+from tillhook.core.storage.orders import claim_epcs, complete_order, insert_poslog
+
+log = structlog.get_logger("tillhook.orders")
 
 SALE_DUTIES: Final = ("fulfil_order", "update_loyalty", "redeem_coupons", "submit_fiscal_document", "send_receipt")
 EPC_DUTIES: Final = ("mark_epcs_sold",)
@@ -48,6 +54,8 @@ class AlreadyCompleted(Exception):
 
 
 def _check_totals(tx: Tx, c: Completion) -> Completion:
+    if c.payment.status not in PAID:
+        raise AuditMismatch(f"order {c.order.order_id}: its payment is {c.payment.status.value}")
     audited = audited_total(tx, c.order.basket_id)
     if not audited == c.order.total.minor == c.payment.amount.minor:
         raise AuditMismatch(
@@ -74,12 +82,27 @@ def _expire_basket(tx: Tx, c: Completion) -> Completion:
 
 
 def _sell_epcs(tx: Tx, c: Completion) -> Completion:
-    mark_sold(tx, [epc for line in c.order.lines for epc in line.epcs], c.store.store_id, c.order.order_id, c.now)
+    for epc in claim_epcs(tx, c.order.epcs, c.order.store_id, c.order.order_id, c.now):
+        # The money is taken, so the order completes; that two shoppers paid for one piece is for people to mend.
+        log.error("piece paid for twice", order_id=c.order.order_id, epc=epc)
+        order_id = c.order.order_id
+        twice = Discrepancy("epc_paid_twice", c.order.store_id, order_id, f"{epc} in one order", "in two orders")
+        facts = msgspec.to_builtins(twice)
+        announce(tx, c.shop, "discrepancy_found", order_id, facts, c.now, c.platform.new_id, always=True)
     return c
 
 
+def take_epcs(tx: Tx, order: Order, now: datetime) -> None:
+    """Claim an order's tagged pieces before its payment begins. Raises ``epc_already_sold``."""
+    if taken := claim_epcs(tx, order.epcs, order.store_id, order.order_id, now):
+        raise epc_already_sold(
+            f"EPC {taken[0]} is being paid for in another order, or was sold; cancel the order and remove it.",
+            epc=taken[0],
+        )
+
+
 def _plan_duties(tx: Tx, c: Completion) -> Completion:
-    duties = SALE_DUTIES + (EPC_DUTIES if any(line.epcs for line in c.order.lines) else ())
+    duties = SALE_DUTIES + (EPC_DUTIES if c.order.epcs else ())
     facts = {"order_id": c.order.order_id, "payment_id": c.payment.payment_id}
     announce(
         tx, c.shop, "order_completed", c.order.order_id, facts, c.now, c.platform.new_id, duties=duties, always=True

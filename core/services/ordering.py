@@ -20,11 +20,12 @@ from tillhook.core.domain.problems import (
     wrong_store,
 )
 from tillhook.core.domain.store import Store
-from tillhook.core.domain.tax import Taxable, TaxResult
+from tillhook.core.domain.tax import TaxResult
 from tillhook.core.plugins.shop import Shop
 from tillhook.core.roles.offers import Principal
 from tillhook.core.services.access import SHOPPERS, customer_of, may_act_in, own_basket, own_order
 from tillhook.core.services.announcing import announce
+from tillhook.core.services.calculating import tax_of
 from tillhook.core.services.once import Overtaken, earlier_reply, remember
 from tillhook.core.services.platform import Platform
 from tillhook.core.services.wire import CreateOrderRequest, OrderCreated, Reply, reply
@@ -34,6 +35,7 @@ from tillhook.core.storage.idempotency import Once
 from tillhook.core.storage.numbers import ORDER, next_number
 from tillhook.core.storage.orders import cancel_order, insert_order, live_order_of, load_order
 from tillhook.core.storage.payments import insert_payment, payment_of_order, save_payment
+from tillhook.core.telemetry.logs import note
 
 ATTEMPTS: Final = 8
 
@@ -85,7 +87,7 @@ def _order(
     problems = [text for answer in shop.ask_all("problems_for", basket=basket, store=store) for text in answer]
     if problems:
         raise basket_refused(" ".join(problems), problems=problems)
-    tax = shop.tax.evaluate([Taxable(at.line_no, at.tax_code, at.amount) for at in basket.lines], store)
+    tax = tax_of(shop, basket, store)
     on_top = 0 if tax.included else tax.total_tax
     total = Money(basket.total.minor + on_top, basket.currency)
     changes = _tax_row(basket, on_top, "tax on top of the prices")
@@ -108,6 +110,7 @@ def _order(
         return remember(tx, once, reply(_created(order)), now)
 
     made = platform.db.write(work)
+    note(order_id=order_id)
     if shop.implementers("order_created"):
         platform.wake()
     return made
@@ -148,7 +151,7 @@ def _cancel(platform: Platform, order: Order, payment: Payment, once: Once | Non
         if not save_payment(tx, replace(payment, status=PaymentStatus.ABANDONED), now):
             return None
         if not cancel_order(tx, order.order_id):
-            return None
+            raise Overtaken
         basket = load_basket(tx, order.basket_id)
         assert basket is not None, "a foreign key holds the basket"
         on_top = -(order.total.minor - basket.total.minor)

@@ -21,11 +21,9 @@ from tillhook.core.domain.payment import (
     NotSent,
     Operation,
     OperationStatus,
-    Outcome,
     Payment,
     PaymentEvent,
     PaymentStatus,
-    Unknown,
     Verb,
     next_status,
 )
@@ -43,8 +41,9 @@ from tillhook.core.domain.problems import (
 )
 from tillhook.core.roles import gateway as role
 from tillhook.core.roles.offers import Principal
-from tillhook.core.roles.outside import NotReached, Outside
 from tillhook.core.services.access import may_act_in, own_order, owns
+from tillhook.core.services.asking import ask_gateway, gateway_of, lent, payment_request
+from tillhook.core.services.completing import take_epcs
 from tillhook.core.services.once import begin_open, earlier_open
 from tillhook.core.services.platform import Platform
 from tillhook.core.services.settling import (
@@ -52,6 +51,7 @@ from tillhook.core.services.settling import (
     PaymentMoved,
     bypass,
     case_of,
+    confirmed_by,
     first_inquiry,
     load_case,
     new_operation,
@@ -94,9 +94,9 @@ def create_session(platform: Platform, who: Principal, request: SessionRequest) 
         store_id=case.store.store_id,
         platform=case.order.platform.value,
     )
-    gateway = case.shop.gateway
+    gateway = gateway_of(case)
     try:
-        opened = gateway.create_session(asked, _lent(case))
+        opened = gateway.create_session(asked, lent(case))
     except Problem:
         raise
     except Exception as error:
@@ -126,7 +126,7 @@ def create_session(platform: Platform, who: Principal, request: SessionRequest) 
 def add_payment(platform: Platform, who: Principal, request: AddPaymentRequest, once: Once | None) -> Reply:
     """Charge the order's total. Answers 202 while the outcome is not known: it is neither failed nor done."""
     case = _session_case(platform, who, request.session_id)
-    earlier = _earlier(platform, case, once)
+    earlier = _earlier(platform, case.order.order_id, once, PaymentStatus.ERROR)
     if earlier is not None:
         return earlier
     _must_be_payable(case)
@@ -142,9 +142,10 @@ def add_payment(platform: Platform, who: Principal, request: AddPaymentRequest, 
 def confirm(platform: Platform, who: Principal, request: PaymentDetailsRequest, once: Once | None) -> Reply:
     """Go on after the shopper's action (3-D Secure). Raises ``payment_not_confirmable``."""
     case = _session_case(platform, who, request.session_id)
-    earlier = _earlier(platform, case, once)
+    earlier = _earlier(platform, case.order.order_id, once, PaymentStatus.ACTION_REQUIRED)
     if earlier is not None:
         return earlier
+    gateway_of(case)
     if case.payment.status is not PaymentStatus.ACTION_REQUIRED:
         raise payment_not_confirmable(
             f"The payment of order {case.order.order_id} is {case.payment.status.value}; there is nothing to confirm.",
@@ -157,45 +158,13 @@ def confirm(platform: Platform, who: Principal, request: PaymentDetailsRequest, 
     return _authorise(platform, *claimed, request.payment_details, "", once)
 
 
-def ask_gateway(platform: Platform, case: Case, verb: str, request: role.PaymentRequest) -> Outcome:
-    """Call one verb. Whatever happens becomes an outcome: certainly not reached, or not known."""
-    gateway = case.shop.gateway
-    call = getattr(gateway, verb)
-    platform.checkpoint(f"gateway.{verb}.before")
-    try:
-        outcome = call(request, _lent(case))
-    except NotReached as error:
-        outcome = NotSent(f"not reached: {error}")
-    except Exception as error:  # noqa: BLE001 - what is not understood is unknown, whatever it is
-        # The text of a foreign exception may hold what it must not; its type and ours are enough to go on.
-        log.warning("gateway call failed", gateway=gateway.name, verb=verb, error=type(error).__name__)
-        outcome = Unknown(f"{verb} ended in {type(error).__name__}")
-    platform.checkpoint(f"gateway.{verb}.after")
-    if not isinstance(outcome, Outcome):
-        return Unknown(f"{verb} answered {type(outcome).__name__}, which is no outcome")
-    return outcome
-
-
-def payment_request(
-    case: Case, operation: Operation, details: Mapping[str, Any] | None = None, return_url: str = ""
-) -> role.PaymentRequest:
-    """An operation as the gateway is asked for it."""
-    return role.PaymentRequest(
-        operation_id=operation.operation_id,
-        merchant_reference=case.payment.payment_id,
-        idempotency_key=operation.idempotency_key,
-        amount=operation.amount,
-        payment_method=case.payment.payment_method,
-        psp_reference=operation.psp_reference,
-        details=details or {},
-        return_url=return_url,
-    )
-
-
 def capture(platform: Platform, case: Case, once: Once | None) -> Reply:
     """Take what was authorised: the operation was written down with the authorisation."""
-    operations = platform.db.read(lambda tx: operations_of(tx, case.payment.payment_id))
-    waiting = operations[-1].operation
+    entries = platform.db.read(lambda tx: operations_of(tx, case.payment.payment_id))
+    started = [at.operation for at in entries if at.operation.status is OperationStatus.STARTED]
+    waiting = next((at for at in started if at.verb is Verb.CAPTURE), None)
+    if waiting is None:
+        return _standing(platform, case.order.order_id)
     outcome = ask_gateway(platform, case, "capture", payment_request(case, waiting))
     return settle(platform, case, waiting, outcome, once)
 
@@ -212,7 +181,8 @@ def _authorise(
     answer = settle(platform, case, operation, outcome, once)
     if isinstance(outcome, NotSent):
         raise gateway_unavailable(
-            "The payment provider could not be reached; nothing was charged. Try again.", order_id=case.order.order_id
+            "The payment provider could not be reached; this request charged nothing. Try again.",
+            order_id=case.order.order_id,
         )
     after = load_case(platform, case.order.order_id) if isinstance(outcome, Authorised) else case
     if after.payment.status is PaymentStatus.PSP_CAPTURE_WAITING:
@@ -233,18 +203,23 @@ def _claim(
     now = platform.clock()
     if event is PaymentEvent.AUTHORISE:
         # A new attempt is a new payment at the provider, not the rest of an earlier one.
-        payment = replace(payment, psp_reference="")
+        payment = replace(payment, psp_reference="", redirect_url="")
     operation = new_operation(platform, payment, Verb.AUTHORISE)
-    claimed = replace(payment, status=status, payment_method=method, message="", redirect_url="")
+    claimed = replace(payment, status=status, payment_method=method, message="")
+    # A key that is still at work although its attempt is over: its server died, or nobody told it of the end.
+    over = PaymentStatus.ACTION_REQUIRED if event is PaymentEvent.CONFIRM else PaymentStatus.ERROR
 
     def work(tx: Tx) -> Reply | None:
         twin = begin_open(tx, once, now)
-        if twin is not None:
+        if twin is not None and (twin.body or payment.status is not over):
             return twin
+        if event is PaymentEvent.CONFIRM:
+            # Before the payment, as every answer does it: else the two could wait for each other.
+            _close_challenge(tx, payment.payment_id, operation, now)
         if not save_payment(tx, claimed, now):
             raise PaymentMoved
-        if event is PaymentEvent.CONFIRM:
-            _close_challenge(tx, payment.payment_id, operation, now)
+        if event is PaymentEvent.AUTHORISE:
+            take_epcs(tx, case.order, now)
         insert_operation(tx, operation, first_inquiry(platform, now), now)
         return None
 
@@ -252,16 +227,22 @@ def _claim(
     try:
         twin = platform.db.write(work)
     except PaymentMoved:
-        fresh = load_case(platform, case.order.order_id)
-        _must_be_payable(fresh)
-        raise payment_in_progress(
-            f"Another payment of order {case.order.order_id} is under way; read the order until it is settled.",
-            order_id=case.order.order_id,
-        ) from None
+        return _turned_away(platform, case.order.order_id, once)
     if twin is not None:
-        return twin if twin.body else reply(payment_view(case.order, case.payment), 202)
+        return twin if twin.body else _standing(platform, case.order.order_id)
     platform.checkpoint("claim.committed")
     return replace(case, payment=replace(claimed, version=payment.version + 1)), operation
+
+
+def _turned_away(platform: Platform, order_id: str, once: Once | None) -> Reply:
+    """The answer where somebody else changed the payment first: the same request, or another one."""
+    mine = _earlier(platform, order_id, once, None)
+    if mine is not None:
+        return mine
+    _must_be_payable(load_case(platform, order_id))
+    raise payment_in_progress(
+        f"Another payment of order {order_id} is under way; read the order until it is settled.", order_id=order_id
+    )
 
 
 def _close_challenge(tx: Tx, payment_id: str, successor: Operation, now: datetime) -> None:
@@ -273,22 +254,30 @@ def _close_challenge(tx: Tx, payment_id: str, successor: Operation, now: datetim
                 entry.operation.operation_id,
                 OperationStatus.SUCCEEDED,
                 psp_reference=entry.operation.psp_reference,
-                reason=f"confirmed by {successor.operation_id}",
+                reason=confirmed_by(successor.operation_id),
                 inquire_at=None,
                 now=now,
             )
 
 
-def _earlier(platform: Platform, case: Case, once: Once | None) -> Reply | None:
-    """The answer to a repeated request: the stored one, or the payment as it stands while it is not final."""
+def _earlier(platform: Platform, order_id: str, once: Once | None, over: PaymentStatus | None) -> Reply | None:
+    """The answer to a repeated request: the stored one, or the payment as it stands while there is none.
+
+    None for a request that may begin: a new one, or one whose attempt is over without effect, which ``over`` tells.
+    """
     found = platform.db.read(lambda tx: earlier_open(tx, once))
     if found is None or found.body:
         return found
-    return replace(reply(payment_view(case.order, case.payment), 202), replayed=True)
+    if over is not None and load_case(platform, order_id).payment.status is over:
+        return None
+    return _standing(platform, order_id)
 
 
-def _lent(case: Case) -> Outside:
-    return case.shop.outside(case.shop.owner(case.shop.gateway))
+def _standing(platform: Platform, order_id: str) -> Reply:
+    """The payment as it stands; 202 while it is not settled."""
+    now = load_case(platform, order_id)
+    unsettled = now.payment.status in OPEN and now.payment.status is not PaymentStatus.ACTION_REQUIRED
+    return replace(reply(payment_view(now.order, now.payment), 202 if unsettled else 200), replayed=True)
 
 
 def _own_case(platform: Platform, who: Principal, order_id: str) -> Case:
@@ -333,7 +322,7 @@ def _check(case: Case, request: AddPaymentRequest) -> None:
         )
     if request.amount is not None and request.amount != total:
         raise amount_mismatch(f"The order's total is {total}, not {request.amount}.", expected=total.minor)
-    methods = case.shop.settings.payment.methods or case.shop.gateway.capabilities.methods
+    methods = case.shop.settings.payment.methods or gateway_of(case).capabilities.methods
     if request.payment_method not in methods:
         raise payment_method_unknown(
             f"{request.payment_method!r} is not offered here; offered: {', '.join(methods)}.", methods=list(methods)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from msgspec.structs import replace
 
-from tillhook.core.domain.payment import NotSent, Operation, OperationStatus, Outcome, PaymentStatus, Unknown, Verb
-from tillhook.core.services.paying import ask_gateway, payment_request
+from tillhook.core.domain.payment import (
+    Authorised,
+    Declined,
+    NotSent,
+    Operation,
+    OperationStatus,
+    Outcome,
+    PaymentStatus,
+    Unknown,
+    Verb,
+)
+from tillhook.core.services.asking import INQUIRE, ask_gateway, gateway_of, payment_request
 from tillhook.core.services.platform import Platform
 from tillhook.core.services.settling import Case, load_case, next_inquiry, settle
 from tillhook.core.storage.payments import Ledgered, claim_inquiry, load_payment, operations_due, operations_of
@@ -34,6 +44,8 @@ def resolve_due(platform: Platform) -> int:
         except Exception:
             # One order that cannot be resolved (a quarantined plugin) must not keep the others waiting.
             log.exception("payment not resolved", order_id=payment.order_id)
+            later = next_inquiry(platform, now - entry.created_at, now)
+            platform.db.write(lambda tx, at=entry.operation, to=later: claim_inquiry(tx, at, to))  # type: ignore[misc]
     return len(due)
 
 
@@ -54,26 +66,32 @@ def resolve(platform: Platform, case: Case, entry: Ledgered) -> None:
     """Ask the provider what became of one operation and settle it. Only one worker asks at a time."""
     now = platform.clock()
     operation = entry.operation
-    claimed = platform.db.write(
-        lambda tx: claim_inquiry(tx, operation, next_inquiry(platform, operation.attempts, now))
-    )
-    if not claimed:
+    again = next_inquiry(platform, now - entry.created_at, now)
+    if not platform.db.write(lambda tx: claim_inquiry(tx, operation, again)):
         return
     held = replace(operation, attempts=operation.attempts + 1)
-    outcome = ask_gateway(platform, case, "inquire", payment_request(case, held))
-    settle(platform, case, held, _trusted(platform, case, entry, held, outcome), None)
+    outcome = ask_gateway(platform, case, INQUIRE, payment_request(case, held))
+    settle(platform, case, held, _trusted(platform, case, entry, held, outcome, asked_at=now), None, again)
 
 
-def _trusted(platform: Platform, case: Case, entry: Ledgered, operation: Operation, outcome: Outcome) -> Outcome:
-    """«Never heard of it» counts only after the call and the provider's read lag must be over.
+def _trusted(
+    platform: Platform, case: Case, entry: Ledgered, operation: Operation, outcome: Outcome, *, asked_at: datetime
+) -> Outcome:
+    """«Never heard of it» counts only if it was asked after the call and the provider's read lag must be over.
 
     A capture that the provider never received is then sent again with the same key: the money is still held.
     """
-    if not isinstance(outcome, NotSent):
+    capturing = operation.verb is Verb.CAPTURE and case.payment.status is PaymentStatus.PSP_CAPTURE_WAITING
+    if not isinstance(outcome, NotSent) and not (capturing and isinstance(outcome, Authorised)):
         return outcome
-    lag = timedelta(seconds=platform.system.payments.call_seconds) + case.shop.gateway.capabilities.read_lag
-    if platform.clock() < entry.created_at + lag:
+    able = gateway_of(case).capabilities
+    lag = timedelta(seconds=platform.system.payments.call_seconds) + able.read_lag
+    if asked_at < entry.created_at + lag:
         return Unknown("the provider does not know the operation yet")
-    if operation.verb is Verb.CAPTURE and case.payment.status is PaymentStatus.PSP_CAPTURE_WAITING:
-        return ask_gateway(platform, case, "capture", payment_request(case, operation))
-    return outcome
+    if not capturing:
+        return outcome
+    again = ask_gateway(platform, case, "capture", payment_request(case, operation))
+    if isinstance(again, Declined) and not able.idempotency_keys:
+        # It may say no because the first one took the money, which its books do not show yet.
+        return Unknown(f"declined when it was sent again: {again.code}")
+    return again

@@ -14,13 +14,13 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tillhook.core.domain.aftersale import Discrepancy
 from tillhook.core.domain.order import Order, OrderStatus
 from tillhook.core.domain.payment import (
+    OPEN,
     OPEN_OPERATIONS,
-    ActionRequired,
     Authorised,
     Captured,
-    Declined,
     NotSent,
     Operation,
     OperationStatus,
@@ -38,29 +38,31 @@ from tillhook.core.domain.problems import order_not_found
 from tillhook.core.domain.store import Store
 from tillhook.core.plugins.shop import Shop
 from tillhook.core.services.announcing import announce, subscriber
-from tillhook.core.services.completing import Completion, complete
+from tillhook.core.services.answers import changed, reason_of, tells_of_money, understood
+from tillhook.core.services.completing import Completion, complete, take_epcs
 from tillhook.core.services.once import remember_open
 from tillhook.core.services.platform import Platform
 from tillhook.core.services.wire import Reply, payment_view, reply
 from tillhook.core.storage.database import Tx
 from tillhook.core.storage.events import Event, emit
 from tillhook.core.storage.idempotency import Once, release_key
-from tillhook.core.storage.orders import load_order
+from tillhook.core.storage.orders import free_epcs, load_order
 from tillhook.core.storage.payments import (
     insert_operation,
     load_payment,
     payment_of_order,
+    reopen_challenge,
     save_payment,
     settle_operation,
 )
+from tillhook.core.telemetry.logs import note
 
 log = structlog.get_logger("tillhook.payments")
 
 ATTEMPTS: Final = 8
-MAX_REFERENCE: Final = 200
-MAX_URL: Final = 2000
 COMPLETE_LATER: Final = subscriber("complete_order", "core")
-_FINAL_ANSWERS: Final = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REJECTED, PaymentStatus.CONFIRMED})
+GIVEN_UP: Final = frozenset({PaymentStatus.REJECTED, PaymentStatus.ERROR})
+"""An attempt ended without money, as far as is known; the next one may begin."""
 
 
 class Case(Struct, frozen=True):
@@ -85,6 +87,8 @@ def load_case(platform: Platform, order_id: str) -> Case:
 
 
 def case_of(platform: Platform, order: Order, payment: Payment) -> Case:
+    """The order with all that belongs to it; from here on the log carries its id."""
+    note(order_id=order.order_id)
     store = platform.store(order.store_id)
     return Case(order, payment, store, platform.host.shop(store))
 
@@ -94,9 +98,20 @@ def first_inquiry(platform: Platform, now: datetime) -> datetime:
     return now + timedelta(seconds=platform.system.payments.call_seconds * 1.5)
 
 
-def next_inquiry(platform: Platform, attempts: int, now: datetime) -> datetime:
-    pauses = platform.system.payments.inquire_seconds
-    return now + timedelta(seconds=pauses[min(attempts, len(pauses) - 1)])
+def next_inquiry(platform: Platform, age: timedelta, now: datetime) -> datetime:
+    """When to ask next about an operation of this age; how often it was read meanwhile does not count."""
+    pauses = [timedelta(seconds=pause) for pause in platform.system.payments.inquire_seconds]
+    waited = timedelta(0)
+    for pause in pauses:
+        waited += pause
+        if waited > age:
+            return now + pause
+    return now + pauses[-1]
+
+
+def confirmed_by(operation_id: str) -> str:
+    """What is written to a challenge when another operation goes on with its result."""
+    return f"confirmed by {operation_id}"
 
 
 def new_operation(platform: Platform, payment: Payment, verb: Verb) -> Operation:
@@ -112,14 +127,26 @@ def new_operation(platform: Platform, payment: Payment, verb: Verb) -> Operation
     )
 
 
-def settle(platform: Platform, case: Case, operation: Operation, answer: Outcome, once: Once | None) -> Reply:
-    """Record what became of ``operation`` and everything that follows from it, once."""
-    outcome = _understood(answer, operation)
+def settle(
+    platform: Platform,
+    case: Case,
+    operation: Operation,
+    answer: Outcome,
+    once: Once | None,
+    ask_again: datetime | None = None,
+) -> Reply:
+    """Record what became of ``operation`` and everything that follows from it, once.
+
+    If it stays open, it is inquired about at ``ask_again``, or after the first pause.
+    """
+    outcome = understood(answer, operation)
     platform.observe_payment(case.payment.gateway, type(outcome).__name__)
+    again = ask_again or next_inquiry(platform, timedelta(0), platform.clock())
+    misread = reason_of(outcome) if isinstance(outcome, Unknown) and tells_of_money(answer) else ""
     completing = True
     for _ in range(ATTEMPTS):
         try:
-            return _settle(platform, case, operation, outcome, once, completing=completing)
+            return _settle(platform, case, operation, outcome, once, again, misread, completing=completing)
         except PaymentMoved:
             case = load_case(platform, case.order.order_id)
         except Exception:  # whatever it is, see below
@@ -139,6 +166,7 @@ def bypass(platform: Platform, case: Case) -> Case:
     def work(tx: Tx) -> Order:
         if not save_payment(tx, payment, now):
             raise PaymentMoved
+        take_epcs(tx, case.order, now)
         return complete(tx, Completion(platform, case.shop, case.store, payment, case.order, now))
 
     order = platform.db.write(work)
@@ -160,44 +188,81 @@ def finish_order(platform: Platform, order_id: str) -> None:
 
 
 def _settle(
-    platform: Platform, case: Case, operation: Operation, outcome: Outcome, once: Once | None, *, completing: bool
+    platform: Platform,
+    case: Case,
+    operation: Operation,
+    outcome: Outcome,
+    once: Once | None,
+    again: datetime,
+    misread: str,
+    *,
+    completing: bool,
 ) -> Reply:
     now = platform.clock()
+    event = event_of(outcome)
+    status = _after(case.payment.status, outcome)
+    # Money may be moving, and this answer does not say whether: somebody must go on asking.
+    lost = status is None and case.payment.status in OPEN
+    standing = OperationStatus.UNKNOWN if lost else status_of(outcome)
 
-    def work(tx: Tx) -> Reply:
+    def work(tx: Tx) -> tuple[Reply, Order]:
         platform.checkpoint("settle.begin")
-        is_open = status_of(outcome) in OPEN_OPERATIONS
         settled = settle_operation(
             tx,
             operation.operation_id,
-            status_of(outcome),
+            standing,
             psp_reference=getattr(outcome, "psp_reference", "") or operation.psp_reference,
-            reason=_reason(outcome),
-            inquire_at=next_inquiry(platform, operation.attempts, now) if is_open else None,
+            reason=reason_of(outcome),
+            inquire_at=again if standing in OPEN_OPERATIONS else None,
             now=now,
+            overruling=isinstance(outcome, Captured),
         )
         if not settled:
-            return _present(tx, case, once)
-        event = event_of(outcome)
-        status = next_status(case.payment.status, event)
+            return _present(tx, case, once), case.order
+        if misread:
+            _disagree(tx, platform, case, operation, "charge_not_understood", str(operation.amount), misread, now)
         if status is None:
-            return _unexpected(tx, platform, case, operation, outcome, now, once)
-        payment = _changed(case.payment, status, outcome)
-        if event is PaymentEvent.AUTHORISED:
-            payment = replace(payment, status=PaymentStatus.PSP_CAPTURE_WAITING)
+            return _unexpected(tx, platform, case, operation, outcome, now, once), case.order
+        payment = _moved(tx, case, operation, outcome, status, again, now)
         if payment != case.payment and not save_payment(tx, payment, now):
             raise PaymentMoved
+        if payment.status in GIVEN_UP:
+            free_epcs(tx, case.order.epcs, case.order.order_id)
         order = _follow(tx, platform, replace(case, payment=payment), event, now, completing=completing)
-        answer = reply(payment_view(order, payment), 200 if status_of(outcome) not in _OPEN else 202)
-        return _remember(tx, once, answer, payment, outcome, now)
+        answer = reply(payment_view(order, payment), 200 if standing not in _OPEN else 202)
+        return _remember(tx, once, answer, order, payment, outcome), order
 
-    done = platform.db.write(work)
+    done, order = platform.db.write(work)
     platform.checkpoint("settle.committed")
-    if isinstance(outcome, Captured) and completing:
+    if order.completed_at is not None and case.order.completed_at is None:
         platform.observe_order(case.store.store_type)
-    if status_of(outcome) not in _OPEN:
+    if standing not in _OPEN:
         platform.wake()
     return done
+
+
+def _moved(
+    tx: Tx, case: Case, operation: Operation, outcome: Outcome, status: PaymentStatus, again: datetime, now: datetime
+) -> Payment:
+    """The payment as an answer leaves it."""
+    payment = changed(case.payment, status, outcome)
+    if isinstance(outcome, Authorised):
+        return replace(payment, status=PaymentStatus.PSP_CAPTURE_WAITING)
+    confirmation = confirmed_by(operation.operation_id)
+    if isinstance(outcome, NotSent) and reopen_challenge(tx, payment.payment_id, confirmation, again, now):
+        # Only the confirmation was not sent; the provider may still take the money for the challenge itself.
+        return replace(case.payment, status=PaymentStatus.ACTION_REQUIRED, message=payment.message)
+    return payment
+
+
+def _after(current: PaymentStatus, outcome: Outcome) -> PaymentStatus | None:
+    """The payment's state after an answer; None where the table has no place for it.
+
+    A capture that is told after the attempt was given up takes that attempt up again: what was taken was taken.
+    """
+    if isinstance(outcome, Captured) and current in GIVEN_UP:
+        current = next_status(current, PaymentEvent.AUTHORISE) or current
+    return next_status(current, event_of(outcome))
 
 
 def _follow(tx: Tx, platform: Platform, case: Case, event: PaymentEvent, now: datetime, *, completing: bool) -> Order:
@@ -220,14 +285,18 @@ def _follow(tx: Tx, platform: Platform, case: Case, event: PaymentEvent, now: da
 _OPEN: Final = (OperationStatus.UNKNOWN, OperationStatus.PENDING)
 
 
-def _remember(tx: Tx, once: Once | None, answer: Reply, payment: Payment, outcome: Outcome, now: datetime) -> Reply:
+def _remember(tx: Tx, once: Once | None, answer: Reply, order: Order, payment: Payment, outcome: Outcome) -> Reply:
     """Final answers are stored under the request's key; a request that certainly had no effect may be sent again."""
     if once is None:
         return answer
     if isinstance(outcome, NotSent):
         release_key(tx, once)
         return answer
-    return remember_open(tx, once, answer) if payment.status in _FINAL_ANSWERS else answer
+    return remember_open(tx, once, answer) if _is_final(order, payment) else answer
+
+
+def _is_final(order: Order, payment: Payment) -> bool:
+    return order.completed_at is not None or payment.status is PaymentStatus.REJECTED
 
 
 def _present(tx: Tx, case: Case, once: Once | None) -> Reply:
@@ -237,79 +306,29 @@ def _present(tx: Tx, case: Case, once: Once | None) -> Reply:
     assert order is not None, "orders are never deleted"
     assert payment is not None, "payments are never deleted"
     answer = reply(payment_view(order, payment))
-    return remember_open(tx, once, answer) if once is not None and payment.status in _FINAL_ANSWERS else answer
+    return remember_open(tx, once, answer) if once is not None and _is_final(order, payment) else answer
 
 
 def _unexpected(
     tx: Tx, platform: Platform, case: Case, operation: Operation, outcome: Outcome, now: datetime, once: Once | None
 ) -> Reply:
-    """An answer that the payment's state has no place for: kept, and shown to people."""
-    found = f"{type(outcome).__name__} while the payment is {case.payment.status.value}"
-    log.error("unexpected payment answer", order_id=case.order.order_id, operation=operation.operation_id, found=found)
-    facts = {
-        "kind": "unexpected_payment_answer",
-        "store_id": case.store.store_id,
-        "reference": case.order.order_id,
-        "expected": "an answer that the payment's state allows",
-        "found": found,
-    }
-    announce(tx, case.shop, "discrepancy_found", case.order.order_id, facts, now, platform.new_id, always=True)
+    """An answer that the payment's state has no place for: kept, and shown to people unless nothing can have moved."""
+    current = load_payment(tx, case.payment.payment_id)
+    if current is None or current.version != case.payment.version:
+        raise PaymentMoved
+    if current.status in OPEN or tells_of_money(outcome):
+        found = f"{type(outcome).__name__} while the payment is {current.status.value}"
+        expected = "an answer that the payment's state allows"
+        _disagree(tx, platform, case, operation, "unexpected_payment_answer", expected, found, now)
     return _present(tx, case, once)
 
 
-def _understood(answer: Outcome, operation: Operation) -> Outcome:
-    """An answer about another amount than was asked for is not understood; it stays open and is shown.
-
-    A capture that was not sent stays open too: the money is held, and the resolver sends it again.
-    """
-    match answer:
-        case Captured(amount=amount) | Authorised(amount=amount) if amount != operation.amount:
-            return Unknown(f"the provider answered {amount} where {operation.amount} was asked for")
-        case NotSent(reason) if operation.verb is Verb.CAPTURE:
-            return Unknown(f"the capture was not sent: {reason}")
-        case ActionRequired(redirect_url=url) if len(url) > MAX_URL:
-            return Unknown(f"the provider answered an address of {len(url)} characters")
-    if len(getattr(answer, "psp_reference", "")) > MAX_REFERENCE:
-        return Unknown("the provider answered a reference that is too long to be one")
-    return answer
-
-
-def _changed(payment: Payment, status: PaymentStatus, outcome: Outcome) -> Payment:
-    match outcome:
-        case Captured(psp_reference, amount, brand, last4):
-            return replace(
-                payment,
-                status=status,
-                authorised=amount.minor,
-                captured=amount.minor,
-                psp_reference=psp_reference,
-                card_brand=brand,
-                card_last4=last4,
-                redirect_url="",
-                message="",
-            )
-        case Authorised(psp_reference, amount):
-            return replace(
-                payment,
-                status=status,
-                authorised=amount.minor,
-                psp_reference=psp_reference,
-                redirect_url="",
-                message="",
-            )
-        case ActionRequired(psp_reference, redirect_url):
-            return replace(payment, status=status, psp_reference=psp_reference, redirect_url=redirect_url, message="")
-        case Declined() | NotSent():
-            return replace(payment, status=status, redirect_url="", message=_reason(outcome))
-        case _:
-            return payment
-
-
-def _reason(outcome: Outcome) -> str:
-    match outcome:
-        case Declined(code, message):
-            return f"{code}: {message}" if message else code
-        case NotSent(reason) | Unknown(reason):
-            return reason
-        case _:
-            return ""
+def _disagree(
+    tx: Tx, platform: Platform, case: Case, operation: Operation, kind: str, expected: str, found: str, now: datetime
+) -> None:
+    """Tell people, once for each operation, that the provider's books and ours differ."""
+    order_id = case.order.order_id
+    log.error("discrepancy", kind=kind, order_id=order_id, operation=operation.operation_id, found=found)
+    facts = msgspec.to_builtins(Discrepancy(kind, case.store.store_id, order_id, expected, found))
+    event_id = f"{kind}:{operation.operation_id}"
+    announce(tx, case.shop, "discrepancy_found", order_id, facts, now, platform.new_id, always=True, event_id=event_id)

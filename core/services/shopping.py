@@ -14,7 +14,6 @@ from tillhook.core.domain.basket import (
     Changed,
     PriceModification,
     add_item,
-    apply_discounts,
     change_quantity,
     must_be_open,
     remove_line,
@@ -32,6 +31,7 @@ from tillhook.core.domain.store import Item, ScanCode, Store
 from tillhook.core.plugins.shop import Shop
 from tillhook.core.roles.offers import Principal
 from tillhook.core.services.access import customer_of, may_act_in, own_basket
+from tillhook.core.services.calculating import discounted
 from tillhook.core.services.once import Overtaken, earlier_reply, remember
 from tillhook.core.services.platform import Platform
 from tillhook.core.services.wire import BasketView, Reply, ScanRequest, ScanView, basket_view, line_view, reply
@@ -158,7 +158,7 @@ def _promoted(platform: Platform, shop: Shop, store: Store, changed: Changed, no
     customer = shop.ask("customer_for", customer_id=basket.customer_id, store=store)
     answers = shop.ask_all("special_promotions_for", basket=basket, customer=customer, coupons=(), store=store)
     special = [promotion for answer in answers for promotion in answer]
-    promoted, moves = apply_discounts(basket, engine.evaluate(basket, store, special, now))
+    promoted, moves = discounted(engine, basket, store, special, now)
     return promoted, (*changes, *moves)
 
 

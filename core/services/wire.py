@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from tillhook.core.domain.basket import Basket, BasketLine
 from tillhook.core.domain.money import Money
 from tillhook.core.domain.order import Order, Platform
-from tillhook.core.domain.payment import PAID, Payment
+from tillhook.core.domain.payment import PAID, Payment, PaymentStatus
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Barcode = Annotated[str, Meta(min_length=1, max_length=200, examples=["9521234567899"])]
@@ -244,7 +244,8 @@ def receipt_url(order: Order) -> str | None:
 
 
 def payment_view(order: Order, payment: Payment) -> PaymentView:
-    action = PaymentAction("redirect", payment.redirect_url) if payment.redirect_url else None
+    asked = payment.status is PaymentStatus.ACTION_REQUIRED and payment.redirect_url
+    action = PaymentAction("redirect", payment.redirect_url) if asked else None
     return PaymentView(
         order.order_id,
         order.o_id,

@@ -144,6 +144,9 @@ _RETRY: Final = Prepared(
     )
 )
 _RENEW: Final = Prepared(sa.update(d).where(*_HELD).values(lease_until=sa.bindparam("p_until")))
+_GIVE_BACK: Final = Prepared(
+    sa.update(d).where(*_HELD).values(state=0, attempts=d.c.attempts - 1, lease_owner=None, lease_until=None)
+)
 _REAP: Final = Prepared(
     sa.update(d)
     .where(d.c.state == constant(1), d.c.lease_until < sa.bindparam("p_now"))
@@ -228,6 +231,11 @@ def retry(tx: Tx, delivery_id: int, owner: str, *, error: str, ms: int, at: date
 
 def renew(tx: Tx, delivery_id: int, owner: str, until: datetime) -> bool:
     return _RENEW.run(tx, {"p_id": delivery_id, "p_owner": owner, "p_until": until}) == 1
+
+
+def give_back(tx: Tx, delivery_id: int, owner: str) -> bool:
+    """Let go of a delivery that was claimed and not begun; False when the lease was lost."""
+    return _GIVE_BACK.run(tx, {"p_id": delivery_id, "p_owner": owner}) == 1
 
 
 def reap(tx: Tx, now: datetime) -> int:

@@ -62,13 +62,26 @@ _SELECT_POSLOG: Final = Prepared(
         poslog.c.order_id == sa.bindparam("p_order")
     )
 )
-_SELL: Final = Prepared(
-    {
-        "sqlite": sqlite.insert(sold_epc).on_conflict_do_nothing(index_elements=["epc"]),
-        "postgresql": postgresql.insert(sold_epc).on_conflict_do_nothing(index_elements=["epc"]),
-    }
+
+
+def _taken(dialect: Any) -> Any:
+    insert = dialect.insert(sold_epc)
+    return insert.on_conflict_do_update(
+        index_elements=["epc"],
+        set_={"sold_at": insert.excluded.sold_at},
+        where=sold_epc.c.order_id == insert.excluded.order_id,
+    )
+
+
+_TAKE_EPC: Final = Prepared({"postgresql": _taken(postgresql), "sqlite": _taken(sqlite)})
+_FREE_EPC: Final = Prepared(
+    sa.delete(sold_epc).where(sold_epc.c.epc == sa.bindparam("p_epc"), sold_epc.c.order_id == sa.bindparam("p_order"))
 )
-_IS_SOLD: Final = Prepared(sa.select(sold_epc.c.epc).where(sold_epc.c.epc == sa.bindparam("p_epc")))
+_IS_SOLD: Final = Prepared(
+    sa.select(sold_epc.c.epc)
+    .select_from(sold_epc.join(t, t.c.order_id == sold_epc.c.order_id))
+    .where(sold_epc.c.epc == sa.bindparam("p_epc"), t.c.completed_at.is_not(None))
+)
 
 
 def _order(row: Any) -> Order:
@@ -169,10 +182,20 @@ def load_poslog(tx: Tx, order_id: str) -> PosLog | None:
 
 
 def is_sold(tx: Tx, epc: str) -> bool:
+    """Whether a piece belongs to a completed order."""
     return _IS_SOLD.one(tx, {"p_epc": epc}) is not None
 
 
-def mark_sold(tx: Tx, epcs: Sequence[str], store_id: str, order_id: str, now: datetime) -> None:
-    """Put pieces into the sold set; a piece that is there already stays with its first order."""
-    rows = [{"epc": epc, "store_id": store_id, "order_id": order_id, "sold_at": now} for epc in epcs]
-    _SELL.run_all(tx, rows)
+def claim_epcs(tx: Tx, epcs: Sequence[str], store_id: str, order_id: str, now: datetime) -> tuple[str, ...]:
+    """Put pieces into the sold set for an order; those that stay with another order, which was first.
+
+    They are claimed before the payment and count as sold when the order completes.
+    """
+    # In one order for all: two orders with the same pieces must not wait for each other.
+    rows = [{"epc": epc, "store_id": store_id, "order_id": order_id, "sold_at": now} for epc in sorted(epcs)]
+    return tuple(row["epc"] for row in rows if _TAKE_EPC.run(tx, row) != 1)  # type: ignore[misc]
+
+
+def free_epcs(tx: Tx, epcs: Sequence[str], order_id: str) -> None:
+    """Let go of an order's pieces, so that another order may claim them."""
+    _FREE_EPC.run_all(tx, [{"p_epc": epc, "p_order": order_id} for epc in sorted(epcs)])

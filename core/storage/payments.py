@@ -62,13 +62,34 @@ _OPS_OPEN: Final = Prepared(
     sa.select(*_OP_COLUMNS).where(op.c.inquire_at.is_not(None)).order_by(op.c.created_at).limit(sa.bindparam("p_limit"))
 )
 _OP_INSERT: Final = Prepared(sa.insert(op))
+_ANSWER: Final[dict[str, Any]] = {
+    "status": sa.bindparam("p_status"),
+    "psp_reference": sa.bindparam("p_reference"),
+    "reason": sa.bindparam("p_reason"),
+    "inquire_at": sa.bindparam("p_inquire_at"),
+    "updated_at": sa.bindparam("p_now"),
+}
 _OP_SETTLE: Final = Prepared(
+    sa.update(op).where(op.c.operation_id == sa.bindparam("p_operation"), op.c.status.in_(_OPEN)).values(_ANSWER)
+)
+_OP_OVERRULE: Final = Prepared(
     sa.update(op)
-    .where(op.c.operation_id == sa.bindparam("p_operation"), op.c.status.in_(_OPEN))
+    .where(
+        op.c.operation_id == sa.bindparam("p_operation"),
+        op.c.status != constant(OperationStatus.SUCCEEDED.value),
+    )
+    .values(_ANSWER)
+)
+_OP_REOPEN: Final = Prepared(
+    sa.update(op)
+    .where(
+        op.c.payment_id == sa.bindparam("p_payment"),
+        op.c.reason == sa.bindparam("p_reason"),
+        op.c.status == constant(OperationStatus.SUCCEEDED.value),
+    )
     .values(
-        status=sa.bindparam("p_status"),
-        psp_reference=sa.bindparam("p_reference"),
-        reason=sa.bindparam("p_reason"),
+        status=OperationStatus.ACTION_REQUIRED.value,
+        reason="",
         inquire_at=sa.bindparam("p_inquire_at"),
         updated_at=sa.bindparam("p_now"),
     )
@@ -213,9 +234,13 @@ def settle_operation(
     reason: str,
     inquire_at: datetime | None,
     now: datetime,
+    overruling: bool = False,
 ) -> bool:
-    """Write an answer to an operation that is still open; False when it was settled meanwhile."""
-    settled = _OP_SETTLE.run(
+    """Write an answer to an operation that is still open; False when it was settled meanwhile.
+
+    ``overruling`` also writes it to one that was given up as declined or not sent: money says otherwise.
+    """
+    settled = (_OP_OVERRULE if overruling else _OP_SETTLE).run(
         tx,
         {
             "p_operation": operation_id,
@@ -227,6 +252,12 @@ def settle_operation(
         },
     )
     return settled == 1
+
+
+def reopen_challenge(tx: Tx, payment_id: str, reason: str, inquire_at: datetime, now: datetime) -> bool:
+    """Open the challenge that was closed for ``reason`` again; False when there is none."""
+    parameters = {"p_payment": payment_id, "p_reason": reason, "p_inquire_at": inquire_at, "p_now": now}
+    return _OP_REOPEN.run(tx, parameters) == 1
 
 
 def claim_inquiry(tx: Tx, operation: Operation, next_at: datetime) -> bool:

@@ -39,7 +39,7 @@ from tillhook.core.domain.payment import (
     Unknown,
     Verb,
 )
-from tillhook.core.domain.problems import Problem
+from tillhook.core.domain.problems import Problem, barcode_invalid, item_not_found
 from tillhook.core.domain.receipt import Align, Blank, Code, ItemRow, Pair, Receipt, ReceiptType, Row, Rule, Text
 from tillhook.core.domain.store import Item, ScanCode, Store
 from tillhook.core.domain.tax import Taxable, TaxBreakup, TaxRate, TaxResult, tax_lines
@@ -170,10 +170,12 @@ __all__ = [
     "Unknown",
     "Verb",
     "__version__",
+    "barcode_invalid",
     "check_digit",
     "encode_sgtin96",
     "gtin14",
     "hookimpl",
+    "item_not_found",
     "read_epc",
     "tax_lines",
 ]

@@ -129,3 +129,15 @@ def api(tmp_path: Path) -> Iterator[Api]:
 def ledger(tmp_path: Path) -> Ledger:
     """What the payment provider of these tests holds: the other side of the truth."""
     return Ledger(tmp_path / "sandbox.db")
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has the provider answer verbs of its gateway in its own way."""
+
+    def answer(shop: TillShop, **verbs: Callable[..., Any]) -> None:
+        gateway = shop.platform.host.shop(shop.store("demo/DK")).gateway
+        for verb, what in verbs.items():
+            monkeypatch.setattr(gateway, verb, what)
+
+    return answer
