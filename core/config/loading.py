@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,7 +63,18 @@ def _system(table: dict[str, Any], file: str, environ: Mapping[str, str]) -> Sys
                 system = msgspec.convert(changed, System, strict=False)
             except msgspec.ValidationError as error:
                 raise ConfigError("environment", variable, str(error).split(" - at ")[0]) from None
+    _check_patience(system, refuse)
     return msgspec.structs.replace(system, server=_addressed(system)) if not system.server.base_url else system
+
+
+def _check_patience(system: System, refuse: Callable[[tuple[str, ...], str], ConfigError]) -> None:
+    """A provider may be said not to know an operation only when no call about it can still be under way."""
+    least = system.outside.timeout_seconds * (1 + system.outside.retries) + 1
+    if system.payments.call_seconds < least:
+        raise refuse(
+            ("payments", "call_seconds"),
+            f"must be at least {least:g}: outside.timeout_seconds for each of 1 + outside.retries tries, and 1 more",
+        )
 
 
 def _set(table: dict[str, Any], path: tuple[str, ...], value: str) -> None:

@@ -56,7 +56,8 @@ def once_of(request: Call, key: str | None, content: Struct | None) -> Once | No
     who: Principal = request.user
     body = b"" if content is None else msgspec.json.encode(content)
     mark = hashlib.sha256(request.scope["path"].encode() + b"\0" + request.scope["query_string"] + b"\0" + body)
-    return Once(f"{who.issuer}|{who.subject}|{request.method}"[:200], key, mark.hexdigest())
+    caller = hashlib.sha256(f"{who.issuer}\0{who.subject}\0{request.method}".encode())
+    return Once(caller.hexdigest(), key, mark.hexdigest())
 
 
 def send(reply: Reply) -> Response[bytes]:

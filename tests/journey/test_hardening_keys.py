@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.journey.test_races import at_once, codes
+from tests.journey.together import CALLERS, at_once, codes, meet
 from tillhook.core.domain.problems import Problem, plugin_failed
 from tillhook.core.plugins.shop import Shop
 from tillhook.core.roles.outside import NotReached
@@ -103,6 +103,7 @@ def test_without_the_claim_the_repeats_of_a_lost_key_charge_more_than_once(
     shop.dispatcher.keep_house()
     real = paying.save_payment
     monkeypatch.setattr(paying, "save_payment", lambda *arguments: real(*arguments) or True)
+    meet(shop, "claim.before", CALLERS, monkeypatch)
     at_once(lambda _: pay(till))
     assert captures(ledger) > 1
 

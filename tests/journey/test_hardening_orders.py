@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.journey.test_races import at_once, codes
+from tests.journey.together import at_once, codes
 from tillhook.core.domain.basket import Discount
 from tillhook.core.domain.completed import PosLog
 from tillhook.core.domain.problems import Problem

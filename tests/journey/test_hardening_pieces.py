@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from tests.journey.test_hardening_answers import captures
-from tests.journey.test_races import at_once, codes
+from tests.journey.together import at_once, codes
 from tillhook.core.domain.problems import Problem
 from tillhook.core.services import ordering, paying
 from tillhook.core.testing.shop import Till, TillShop

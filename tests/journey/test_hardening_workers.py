@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from tests.journey.conftest import configure, furnish
-from tests.journey.test_races import at_once, codes
+from tests.journey.conftest import SYSTEM, configure, furnish
+from tests.journey.together import at_once, codes
 from tillhook.app import Assembled, assemble
 from tillhook.core.config.loading import load
 from tillhook.core.domain.aftersale import Discrepancy
@@ -287,7 +287,7 @@ def on_postgres(tmp_path: Path, postgres_url: str) -> Iterator[Callable[..., Til
     opened: list[TillShop] = []
 
     def open_one(system: str = "") -> TillShop:
-        file = configure(tmp_path, postgres_url, system=f"payments.call_seconds = 2.0\n{system}")
+        file = configure(tmp_path, postgres_url, system=f"{SYSTEM}\n{system}")
         opened.append(TillShop(file, furnish=furnish))
         return opened[-1]
 

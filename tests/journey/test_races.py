@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from tillhook.core.domain.problems import Problem
+from tests.journey.together import CALLERS, at_once, codes, meet
 from tillhook.core.services import ordering, paying, settling, shopping
 from tillhook.core.services.wire import AddPaymentRequest, CreateOrderRequest, OrderCreated, ScanRequest
 from tillhook.core.storage import baskets, payments
@@ -17,27 +16,6 @@ from tillhook.core.testing.shop import Till, TillShop, decoded
 from tillhook_sandbox.ledger import Ledger
 
 BANANAS, APPLES = "9521234001010", "9521234001027"
-CALLERS = 16
-
-
-def at_once(work: Callable[[int], Any], callers: int = CALLERS) -> list[Any]:
-    """Run ``work`` in many threads that start together; what each returned or raised."""
-    barrier = threading.Barrier(callers)
-    results: list[Any] = [None] * callers
-
-    def run(number: int) -> None:
-        barrier.wait()
-        try:
-            results[number] = work(number)
-        except Exception as error:  # noqa: BLE001 - the results are what the test looks at
-            results[number] = error
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(callers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 def create(till: Till) -> OrderCreated:
@@ -48,10 +26,6 @@ def create(till: Till) -> OrderCreated:
 def pay(till: Till) -> Any:
     request = AddPaymentRequest(session_id=till.session_id, payment_details={"token": "tok_approve"})
     return paying.add_payment(till.shop.platform, till.who, request, None)
-
-
-def codes(results: list[Any]) -> set[str]:
-    return {result.code if isinstance(result, Problem) else type(result).__name__ for result in results}
 
 
 def test_sixteen_create_orders_on_one_basket_give_one_order(shop: TillShop) -> None:
@@ -73,9 +47,12 @@ def test_without_the_compare_and_set_several_orders_are_tried(shop: TillShop, mo
     assert "IntegrityError" in codes(results), "only the unique index is left to stop the second order"
 
 
-def test_sixteen_payments_of_one_order_charge_once(shop: TillShop, ledger: Ledger) -> None:
+def test_sixteen_payments_of_one_order_charge_once(
+    shop: TillShop, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     till = shop("demo/DK").scan(BANANAS)
     till.session()
+    meet(shop, "claim.before", CALLERS, monkeypatch)
     results = at_once(lambda _: pay(till))
     assert codes(results) <= {"Reply", "payment_in_progress", "already_paid"}
     assert [charge.captures for charge in ledger.charges()] == [1]
@@ -85,11 +62,10 @@ def test_sixteen_payments_of_one_order_charge_once(shop: TillShop, ledger: Ledge
 def test_without_the_claim_the_order_is_charged_more_than_once(
     shop: TillShop, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paying, "save_payment", lambda *_: True)
     till = shop("demo/DK").scan(BANANAS)
-    monkeypatch.undo()
     till.session()
     monkeypatch.setattr(paying, "save_payment", lambda *_: True)
+    meet(shop, "claim.before", CALLERS, monkeypatch)
     at_once(lambda _: pay(till))
     assert sum(charge.captures for charge in ledger.charges()) > 1
 
