@@ -30,7 +30,7 @@ _SECRET_TEXT: Final = re.compile(
     re.IGNORECASE,
 )
 _DEPTH: Final = 6
-_QUIET: Final = ("httpx", "httpcore", "asyncio", "uvicorn.access")
+_QUIET: Final = ("alembic", "httpx", "httpcore", "asyncio", "uvicorn.access")
 """They name whole addresses, or say on info what our own lines say better."""
 
 _work: ContextVar[dict[str, Any] | None] = ContextVar("tillhook_work", default=None)
