@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import threading
 import tomllib
@@ -184,7 +185,7 @@ def test_the_commands_of_the_plugin_page_switch_it_on(reader: Reader) -> None:
 
 def test_the_test_file_of_the_plugin_page_passes(installed: Path, reader: Reader) -> None:
     (reader.folder / "test_corner.py").write_text(the(PLUGINS, "python", "from tillhook import Answer"))
-    command = f"{sys.executable} -m pytest -q -p no:cacheprovider -c /dev/null --rootdir . test_corner.py"
+    command = f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider -c /dev/null --rootdir . test_corner.py"
     said = reader.types(command)
 
     assert " passed" in said
