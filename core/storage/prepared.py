@@ -17,6 +17,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from tillhook.core.storage.database import Tx
 
+_CURSOR: Final = "tillhook cursor"
+
 Statement = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
@@ -32,8 +34,8 @@ class _Plan(Struct, frozen=True):
     """A statement as one dialect's driver wants it."""
 
     sql: str
-    names: tuple[str, ...] | None
-    """The parameters' order, where they are told apart by it."""
+    names: tuple[str, ...]
+    """The parameters in their order; both drivers tell them apart by it."""
     given: int
     """How many parameters the caller gives."""
     fixed: dict[str, Any]
@@ -86,7 +88,7 @@ class Prepared:
             self.run(tx, many[0])
         elif many:
             plan = self._plan(tx, many[0])
-            cursor = tx.connection.cursor()
+            cursor = _cursor(tx)
             try:
                 cursor.executemany(plan.sql, [_values(plan, parameters) for parameters in many])
             except tx.dialect.loaded_dbapi.Error as error:
@@ -102,7 +104,7 @@ class Prepared:
 
     def _execute(self, tx: Tx, plan: _Plan, parameters: Parameters) -> Any:
         values = _values(plan, parameters)
-        cursor = tx.connection.cursor()
+        cursor = _cursor(tx)
         try:
             cursor.execute(plan.sql, values)
         except tx.dialect.loaded_dbapi.Error as error:
@@ -110,9 +112,19 @@ class Prepared:
         return cursor
 
 
+def _cursor(tx: Tx) -> Any:
+    """The connection's own: results are read at once, so one is enough, and making one costs as much as a row."""
+    connection = tx.connection
+    cursor = connection.info.get(_CURSOR)
+    if cursor is None:
+        cursor = connection.info[_CURSOR] = connection.cursor()
+    return cursor
+
+
 def _plan(statement: Statement, dialect: Dialect, parameters: Parameters) -> _Plan:
     compiled = statement.compile(dialect=dialect, column_keys=list(parameters))
     assert isinstance(compiled, SQLCompiler), "a statement, not a definition"
+    assert compiled.positiontup is not None, "the engines are made for parameters by position"
     if compiled.post_compile_params:
         raise TypeError(f"not for a prepared statement: in_ with parameters, in {compiled}")
     binds = {name: bind for bind, name in compiled.bind_names.items()}
@@ -124,7 +136,7 @@ def _plan(statement: Statement, dialect: Dialect, parameters: Parameters) -> _Pl
     out_of = [one.type.dialect_impl(dialect).result_processor(dialect, None) for one in statement.exported_columns]
     return _Plan(
         sql=compiled.string,
-        names=tuple(compiled.positiontup) if compiled.positiontup is not None else None,
+        names=tuple(compiled.positiontup),
         given=len(parameters),
         fixed={name: change(value) if (change := into[name]) else value for name, value in fixed.items()},
         into=tuple((name, change) for name, change in into.items() if change and name not in fixed),
@@ -132,13 +144,13 @@ def _plan(statement: Statement, dialect: Dialect, parameters: Parameters) -> _Pl
     )
 
 
-def _values(plan: _Plan, parameters: Parameters) -> Any:
+def _values(plan: _Plan, parameters: Parameters) -> list[Any]:
     if len(parameters) != plan.given:
         raise TypeError(f"{sorted(parameters)} are not the parameters of {plan.sql}")
     values = {**plan.fixed, **parameters}
     for name, change in plan.into:
         values[name] = change(values[name])
-    return values if plan.names is None else [values[name] for name in plan.names]
+    return [values[name] for name in plan.names]
 
 
 def _changed(plan: _Plan, row: Row) -> Row:

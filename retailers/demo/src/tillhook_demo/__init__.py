@@ -68,7 +68,7 @@ class Demo(Plugin):
     @hookimpl
     def poslog_for(self, order: CompletedOrder, store: Store) -> PosLog:
         document = transaction(order, store, self.settings.workstation_id)
-        text = json.dumps(document, ensure_ascii=False, indent=2)
+        text = json.dumps(document, ensure_ascii=False)
         return PosLog("application/json", text, reference=self._reference(order, store))
 
     @hookimpl
