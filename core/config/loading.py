@@ -69,11 +69,11 @@ def _system(table: dict[str, Any], file: str, environ: Mapping[str, str]) -> Sys
 
 def _check_patience(system: System, refuse: Callable[[tuple[str, ...], str], ConfigError]) -> None:
     """A provider may be said not to know an operation only when no call about it can still be under way."""
-    least = system.outside.timeout_seconds * (1 + system.outside.retries) + 1
+    least = system.outside.timeout_seconds * (3 + system.outside.retries) + 1
     if system.payments.call_seconds < least:
         raise refuse(
             ("payments", "call_seconds"),
-            f"must be at least {least:g}: outside.timeout_seconds for each of 1 + outside.retries tries, and 1 more",
+            f"must be at least {least:g}: outside.timeout_seconds times 3 + outside.retries, and 1 more",
         )
 
 

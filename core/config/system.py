@@ -41,9 +41,9 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Payments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Time limits of payment calls, and when unknown outcomes are asked about."""
 
-    call_seconds: Seconds = 35.0
+    call_seconds: Seconds = 60.0
     """After so long a call to a provider has ended one way or the other: what it then does not know, it never got.
-    At least ``outside.timeout_seconds`` for the first try and each of ``outside.retries``, and a second more."""
+    At least ``outside.timeout_seconds`` times 3 + ``outside.retries`` (a try has several phases), and 1 more."""
     """How long a call of a provider may take."""
     inquire_seconds: tuple[Count, ...] = (5, 15, 60, 300, 900, 3600, 21600, 86400)
     """Pauses before each inquiry about an outcome that is not known; the last one repeats."""

@@ -108,3 +108,10 @@ def test_the_configuration_of_the_demonstration_can_be_used(region: str) -> None
     assert settings.plugins == ("issuer", "tax", "sandbox", "receipts", "demo")
     assert settings.payment.gateway == "sandbox"
     assert settings.tax.calculator == "tables"
+
+
+def test_a_patience_with_providers_shorter_than_a_call_can_take_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tillhook.toml"
+    file.write_text("[tillhook]\npayments.call_seconds = 20.0\noutside = { timeout_seconds = 5, retries = 2 }\n")
+    with pytest.raises(ConfigError, match=r"tillhook\.payments\.call_seconds: must be at least 26"):
+        load(file, {})

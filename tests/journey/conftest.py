@@ -54,7 +54,7 @@ def furnish(platform: Platform) -> None:
             import_items(platform.db, source, CsvFeed("demo"), store.catalogue, store.currency)
 
 
-SYSTEM = "payments.call_seconds = 2.0\noutside = { timeout_seconds = 0.5, retries = 1 }"
+SYSTEM = "payments.call_seconds = 2.0\noutside = { timeout_seconds = 0.2, retries = 1 }"
 
 
 def configure(folder: Path, database: str, extra: str = "", system: str = SYSTEM) -> Path:

@@ -48,7 +48,7 @@ STEPS = [
 
 QUICK = """
 payments = { call_seconds = 1.2, inquire_seconds = [1, 1, 1, 1] }
-outside = { timeout_seconds = 0.1, retries = 0 }
+outside = { timeout_seconds = 0.05, retries = 0 }
 work = { lease_seconds = 1, poll_seconds = 0.1 }
 """
 
