@@ -76,7 +76,7 @@ def assemble(
     """Put the parts together. Raises ConfigError; broken plugins are quarantined, not raised."""
     configuration = configuration or load()
     system = configuration.system
-    db = Database(system.database, pool_size=system.server.threads)
+    db = Database(system.database, pool_size=system.server.threads + system.work.threads + 1)
     bus = Bus(db, clock, new_id)
     lender = Lender(system.outside, _journal, bus.publish)
     found = discover(configuration.layers.plugin_names())

@@ -6,6 +6,7 @@ a read-only engine beside it. PostgreSQL: one pool; reads are autocommit. The sa
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ T = TypeVar("T")
 _RETRY_STATES: Final = frozenset({"40001", "40P01"})
 """PostgreSQL: serialization failure, deadlock. The transaction was rolled back whole and can run again."""
 _ATTEMPTS: Final = 5
+_WAL_ATTEMPTS: Final = 100
 
 
 class UnsupportedDatabase(ValueError):
@@ -126,6 +128,19 @@ def _set_autocommit(connection: Connection, *, wanted: bool) -> None:
         driver.autocommit = wanted
 
 
+def _write_ahead(cursor: Any) -> None:
+    """Set the journal to WAL, which the file then keeps. SQLite does not wait for others that do the same just now."""
+    for attempt in range(1, _WAL_ATTEMPTS + 1):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
 def _sqlite_engine(url: str, *, writer: bool, pool_size: int) -> Engine:
     engine = sa.create_engine(
         url, pool_size=pool_size, max_overflow=0, pool_timeout=30, connect_args={"check_same_thread": False}
@@ -135,9 +150,11 @@ def _sqlite_engine(url: str, *, writer: bool, pool_size: int) -> Engine:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("busy_timeout=15000", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
-        if not writer:
+        if writer:
+            _write_ahead(cursor)
+        else:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,7 @@ def server(command: Sequence[str], port: int, folder: Path, environment: Mapping
     with said.open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log)
     try:
-        _wait_until_it_listens(process, port)
+        _wait_until_it_answers(process, port)
         yield process.pid
         _check(process)
     except BaseException as error:
@@ -69,17 +70,20 @@ def measured_by(module: str, job: Struct) -> list[Window]:
     return read_windows(done.stdout)
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+    """Whatever it answers: a server may listen before it is ready."""
     give_up = time.monotonic() + _START_SECONDS
     while time.monotonic() < give_up:
         _check(process)
-        try:
-            socket.create_connection((HOST, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise Broken(f"the server does not listen on port {port} after {_START_SECONDS:.0f} s")
+        with closing(HTTPConnection(HOST, port, timeout=_START_SECONDS)) as connection:
+            try:
+                connection.request("GET", "/health")
+                connection.getresponse().read()
+            except ConnectionError:
+                time.sleep(0.02)
+            else:
+                return
+    raise Broken(f"the server does not answer on port {port} after {_START_SECONDS:.0f} s")
 
 
 def _check(process: subprocess.Popen[bytes]) -> None:
