@@ -20,7 +20,7 @@ from tillhook.core.domain.aftersale import Discrepancy
 from tillhook.core.domain.basket import BasketStatus
 from tillhook.core.domain.completed import CompletedOrder, Tender
 from tillhook.core.domain.order import Order, OrderPaymentStatus, OrderStatus
-from tillhook.core.domain.payment import PAID, Payment, PaymentStatus
+from tillhook.core.domain.payment import PAID, Payment
 from tillhook.core.domain.problems import epc_already_sold
 from tillhook.core.domain.store import Store
 from tillhook.core.plugins.shop import Shop
@@ -65,11 +65,10 @@ def _check_totals(tx: Tx, c: Completion) -> Completion:
 
 
 def _set_statuses(tx: Tx, c: Completion) -> Completion:
-    demo = c.store.demo and c.payment.status is PaymentStatus.CAPTURED
     order = replace(
         c.order,
         status=OrderStatus.VERIFIED if c.shop.settings.order.auto_verify else OrderStatus.COMPLETED,
-        payment_status=OrderPaymentStatus.CAPTURED_DEMO_MODE if demo else OrderPaymentStatus.CAPTURED_LIVE_MODE,
+        payment_status=OrderPaymentStatus.CAPTURED_DEMO_MODE if c.store.demo else OrderPaymentStatus.CAPTURED_LIVE_MODE,
         completed_at=c.now,
         business_day_date=c.now.astimezone(ZoneInfo(c.store.timezone)).date(),
     )

@@ -180,6 +180,7 @@ def test_a_free_basket_is_completed_without_any_provider(shop: TillShop, ledger:
     view = till.session()
     assert (view.by_pass_payment, view.order_complete) == (True, True)
     assert till.order().payment.status == "CONFIRMED"
+    assert till.order().payment_status == "CAPTURED_DEMO_MODE", "the store is a demonstration, whatever is charged"
     assert not ledger.charges()
 
 
