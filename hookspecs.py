@@ -29,23 +29,19 @@ from tillhook.core.domain.payment import Payment
 from tillhook.core.domain.receipt import Receipt, ReceiptType, Row
 from tillhook.core.domain.store import Item, ScanCode, Store
 from tillhook.core.roles.gateway import PaymentGateway
-from tillhook.core.roles.grammar import Policy, duty, hookimpl, news, offer, question, question_to_all
+from tillhook.core.roles.grammar import HOOKSPEC_VERSION, Policy, duty, hookimpl, news, offer, question, question_to_all
 from tillhook.core.roles.offers import (
     Demonstration,
     IdentityProvider,
     ItemFeed,
     Notifier,
-    PluginCommand,
-    PluginRoute,
-    PluginTables,
     PromotionEngine,
-    Schedule,
     SettlementParser,
     SettlementSource,
     TaxCalculator,
-    Topic,
 )
 from tillhook.core.roles.outside import Outside
+from tillhook.core.roles.rooms import PluginCommand, PluginPage, PluginRoute, PluginTables, Schedule, Topic
 from tillhook.core.roles.settings import Config
 
 BLOCK: Final = Policy.BLOCK
@@ -122,10 +118,10 @@ class Hooks:
         Called: at start. Return: routes with their roles. Raise: to be quarantined. Traps: no roles, no start."""
 
     @offer
-    def pages(self) -> Sequence[PluginRoute]:
+    def pages(self) -> Sequence[PluginPage]:
         """The plugin's pages of the dashboard.
 
-        Called: at start. Return: routes that answer HTML. Raise: to be quarantined. Traps: escape what people typed."""
+        Called: at start. Return: pages with their roles. Raise: to be quarantined. Traps: show a part of long lists."""
 
     @offer
     def commands(self) -> Sequence[PluginCommand]:
@@ -385,7 +381,8 @@ class Plugin(Hooks):
     """What plugins inherit: ``Settings`` is their typed configuration, ``self.settings`` its value per store type."""
 
     Settings: ClassVar[type[Config]] = Config
-    hookspec_version: ClassVar[int] = 1
+    hookspec_version: ClassVar[int] = HOOKSPEC_VERSION
+    """Write the version that it was made for: it is then still understood when hooks have changed."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

@@ -178,3 +178,6 @@ gateway_unavailable = ProblemKind(
 plugin_failed = ProblemKind(
     "plugin_failed", 502, "A plugin failed", "A plugin whose answer is needed raised; `plugin` and `hook` name it."
 )
+plugin_refused = ProblemKind(
+    "plugin_refused", 422, "The plugin does not do this", "A route of a plugin refused the request; `detail` says why."
+)

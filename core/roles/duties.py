@@ -13,3 +13,7 @@ class RetryLater(Exception):
 
 class Permanent(Exception):
     """Trying again cannot help: the duty becomes a dead letter at once, for a person to look at."""
+
+
+class Parked(Exception):
+    """Raised by the core, not by plugins: who owes this duty is switched off. It waits, and no attempt is counted."""

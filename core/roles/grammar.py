@@ -21,7 +21,8 @@ import pluggy
 from msgspec import Struct
 
 PROJECT: Final = "tillhook"
-HOOKSPEC_VERSION: Final = 1
+HOOKSPEC_VERSION: Final = 2
+"""Raised when a hook changes so that a plugin made for the one before would misunderstand it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +42,7 @@ class Kind(StrEnum):
 
 
 class Policy(StrEnum):
-    """What the request does when a question raises: BLOCK refuses it, DEGRADE goes on as if nobody had answered."""
+    """What the request does when a question raises: BLOCK refuses it, DEGRADE goes on as if it had no answer."""
 
     BLOCK = "block"
     DEGRADE = "degrade"

@@ -1,4 +1,4 @@
-"""What plugins offer besides gateways: tax, promotions, items, identities, settlement, messages, own rooms."""
+"""What plugins offer besides gateways: tax, promotions, items, identities, settlement, messages."""
 
 from __future__ import annotations
 
@@ -136,40 +136,6 @@ class Notifier(Protocol):
     def send(self, alert: Alert, outside: Outside) -> None: ...
 
 
-class PluginTables(Struct, frozen=True):
-    """A plugin's own tables: an alembic folder inside its package and the core revision it needs."""
-
-    name: str
-    package: str
-    folder: str = "migrations"
-    requires_core: str = ""
-
-
-class PluginRoute(Struct, frozen=True):
-    """One HTTP route of a plugin, mounted below ``/plugins/<plugin>``; ``roles`` may not be empty."""
-
-    method: str
-    path: str
-    roles: frozenset[str]
-    handler: Any
-    """``(request: dict, store: Store | None) -> Struct``: a plain function, run in a worker thread."""
-
-
-class PluginCommand(Struct, frozen=True):
-    """A click command, mounted as ``tillhook <plugin> …``."""
-
-    command: Any
-
-
-class Schedule(Struct, frozen=True):
-    """Work at a fixed interval, run by one worker at a time."""
-
-    name: str
-    seconds: int
-    run: Any
-    """``(outside: Outside) -> None``."""
-
-
 class Demonstration(Struct, frozen=True, kw_only=True):
     """What a plugin brings to be tried with; nothing of it may be anybody's real number."""
 
@@ -180,12 +146,3 @@ class Demonstration(Struct, frozen=True, kw_only=True):
     """Tags that can be scanned in the RFID stores."""
     payments: Mapping[str, Mapping[str, Any]] = {}
     """``approve``, ``decline``, ``timeout``, … → the fields of add-payment that bring it about."""
-
-
-class Topic(Struct, frozen=True):
-    """A bus topic that a plugin produces or consumes."""
-
-    name: str
-    produces: bool
-    key: str
-    payload: type

@@ -32,6 +32,22 @@ class PromotionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Name of an engine that one of the plugins offers; None: no discounts."""
 
 
+class ShadowSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is asked beside those who count. A shadow changes nothing; `tillhook shadow report` shows where it differs.
+
+    Its plugin must be switched on, so that it offers what is named here.
+    """
+
+    calculator: str | None = None
+    """A second tax calculator, asked about each order that is made."""
+    engine: str | None = None
+    """A second promotion engine, asked about each order that is made."""
+    gateway: str | None = None
+    """A second gateway, asked (``inquire``) about each payment that is settled."""
+    percent: Annotated[int, Meta(ge=1, le=100)] = 100
+    """The share of orders to compare."""
+
+
 class BasketSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of a basket."""
 
@@ -57,6 +73,7 @@ class ShopSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tax: TaxSettings = field(name="taxes")
     """Written ``taxes``: ``tax`` may be the name of a plugin."""
     promotion: PromotionSettings = PromotionSettings()
+    shadow: ShadowSettings = ShadowSettings()
     basket: BasketSettings = BasketSettings()
     order: OrderSettings = OrderSettings()
 

@@ -24,6 +24,7 @@ from tillhook.core.domain.epc import Sgtin, encode_sgtin96, read_epc
 from tillhook.core.domain.identifiers import check_digit, gtin14
 from tillhook.core.domain.money import Money, Rounding
 from tillhook.core.domain.order import Order, OrderPaymentStatus, OrderStatus, Platform
+from tillhook.core.domain.page import Page, PageFigures, PageLink, PageTable, PageText
 from tillhook.core.domain.payment import (
     ActionRequired,
     Authorised,
@@ -39,7 +40,7 @@ from tillhook.core.domain.payment import (
     Unknown,
     Verb,
 )
-from tillhook.core.domain.problems import Problem, barcode_invalid, item_not_found
+from tillhook.core.domain.problems import Problem, barcode_invalid, item_not_found, not_found, plugin_refused
 from tillhook.core.domain.receipt import Align, Blank, Code, ItemRow, Pair, Receipt, ReceiptType, Row, Rule, Text
 from tillhook.core.domain.store import Item, ScanCode, Store
 from tillhook.core.domain.tax import Taxable, TaxBreakup, TaxRate, TaxResult, tax_lines
@@ -59,19 +60,15 @@ from tillhook.core.roles.offers import (
     IdentityProvider,
     ItemFeed,
     Notifier,
-    PluginCommand,
-    PluginRoute,
-    PluginTables,
     Principal,
     PromotionEngine,
-    Schedule,
     SettlementParser,
     SettlementSource,
     TaxCalculator,
     TokenIssuer,
-    Topic,
 )
-from tillhook.core.roles.outside import Answer, NoAnswer, NotReached, Outside
+from tillhook.core.roles.outside import Answer, NoAnswer, NotReached, Outside, OwnTables
+from tillhook.core.roles.rooms import Errand, PluginCommand, PluginPage, PluginRoute, PluginTables, Schedule, Topic
 from tillhook.core.roles.settings import Config, Secret
 from tillhook.core.services.feeds import CsvFeed
 from tillhook.hookspecs import Plugin
@@ -100,6 +97,7 @@ __all__ = [
     "Demonstration",
     "Discount",
     "Discrepancy",
+    "Errand",
     "FeedItem",
     "FiscalDocument",
     "Fulfilled",
@@ -119,6 +117,12 @@ __all__ = [
     "OrderStatus",
     "Outcome",
     "Outside",
+    "OwnTables",
+    "Page",
+    "PageFigures",
+    "PageLink",
+    "PageTable",
+    "PageText",
     "Pair",
     "Payment",
     "PaymentEvent",
@@ -130,6 +134,7 @@ __all__ = [
     "Platform",
     "Plugin",
     "PluginCommand",
+    "PluginPage",
     "PluginRoute",
     "PluginTables",
     "PosLog",
@@ -176,6 +181,8 @@ __all__ = [
     "gtin14",
     "hookimpl",
     "item_not_found",
+    "not_found",
+    "plugin_refused",
     "read_epc",
     "tax_lines",
 ]
