@@ -17,6 +17,7 @@ from tillhook.core.config.layers import Layers
 from tillhook.core.config.system import VARIABLES, System
 
 FILE_VARIABLE: Final = "TILLHOOK_CONFIG"
+DEFAULT_FILE: Final = "tillhook.toml"
 SYSTEM_TABLE: Final = "tillhook"
 
 
@@ -30,12 +31,17 @@ class Configuration(Struct, frozen=True):
 def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Configuration:
     """Read ``file`` (default: the variable TILLHOOK_CONFIG, else ``./tillhook.toml``). Raises ConfigError."""
     environ = os.environ if environ is None else environ
-    path = file or Path(environ.get(FILE_VARIABLE) or "tillhook.toml")
+    path = file or Path(environ.get(FILE_VARIABLE) or DEFAULT_FILE)
     tables = _read(path)
     system = tables.pop(SYSTEM_TABLE, {})
     if not isinstance(system, dict):
         raise ConfigError(str(path), SYSTEM_TABLE, "must be a table")
     return Configuration(_system(system, str(path), environ), Layers(tables, str(path), environ))
+
+
+def named_or_here(file: Path | None = None) -> bool:
+    """Whether there is a configuration to read, or one was named."""
+    return bool(file or os.environ.get(FILE_VARIABLE)) or Path(DEFAULT_FILE).exists()
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -64,6 +70,7 @@ def _system(table: dict[str, Any], file: str, environ: Mapping[str, str]) -> Sys
             except msgspec.ValidationError as error:
                 raise ConfigError("environment", variable, str(error).split(" - at ")[0]) from None
     _check_patience(system, refuse)
+    _check_leases(system, refuse)
     return msgspec.structs.replace(system, server=_addressed(system)) if not system.server.base_url else system
 
 
@@ -74,6 +81,14 @@ def _check_patience(system: System, refuse: Callable[[tuple[str, ...], str], Con
         raise refuse(
             ("payments", "call_seconds"),
             f"must be at least {least:g}: outside.timeout_seconds times 3 + outside.retries, and 1 more",
+        )
+
+
+def _check_leases(system: System, refuse: Callable[[tuple[str, ...], str], ConfigError]) -> None:
+    """Nobody may take over a duty that is still being done."""
+    if system.hooks.duty_seconds >= system.work.lease_seconds:
+        raise refuse(
+            ("hooks", "duty_seconds"), f"must be less than work.lease_seconds, which is {system.work.lease_seconds}"
         )
 
 

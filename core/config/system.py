@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+NoneOrSeconds = Annotated[float, Meta(ge=0)]
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,8 +44,8 @@ class Payments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     call_seconds: Seconds = 60.0
     """After so long a call to a provider has ended one way or the other: what it then does not know, it never got.
-    At least ``outside.timeout_seconds`` times 3 + ``outside.retries`` (a try has several phases), and 1 more."""
-    """How long a call of a provider may take."""
+    It is cut then, and what it sends is refused. At least ``outside.timeout_seconds`` times 3 + ``outside.retries``
+    (a try has several phases), and 1 more."""
     inquire_seconds: tuple[Count, ...] = (5, 15, 60, 300, 900, 3600, 21600, 86400)
     """Pauses before each inquiry about an outcome that is not known; the last one repeats."""
 
@@ -81,6 +82,31 @@ class OutsideLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How long they are refused."""
 
 
+class HookLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long plugins may take before they are cut, and what becomes of one that hangs.
+
+    Seconds of 0: no limit. Gateways have `payments.call_seconds`.
+    """
+
+    question_seconds: NoneOrSeconds = 2.0
+    """For each question to a plugin, tax calculator or promotion engine: a shopper waits."""
+    news_seconds: NoneOrSeconds = 5.0
+    """For each plugin that is told news."""
+    duty_seconds: NoneOrSeconds = 45.0
+    """For each attempt at a duty; less than `work.lease_seconds`, so that nobody else begins it meanwhile."""
+    route_seconds: NoneOrSeconds = 10.0
+    """For each call of a plugin's own route or page."""
+    offer_seconds: NoneOrSeconds = 20.0
+    """For each offer at start."""
+    at_once: Count = 12
+    """Calls of one plugin, for one store type, at the same time; less than `server.threads`, so that the others are
+    served while all of them hang."""
+    breaker_cuts: Count = 3
+    """Calls cut in a row after which a plugin is not called for `breaker_seconds`, for this store type."""
+    breaker_seconds: Seconds = 30.0
+    """How long it is not called; then one call is let through to try."""
+
+
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is logged, and how it is written."""
 
@@ -97,6 +123,17 @@ class Idempotency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """For so long a repeated `Idempotency-Key` gets the first answer."""
 
 
+class Certificates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which certificates of plugins are believed."""
+
+    folder: str = "certificates"
+    """Where they are, and where `tillhook certify` puts them; a relative path starts at the working directory."""
+    key_file: str = "var/certificate-key.json"
+    """The key that signs here; made when it is first needed."""
+    trusted: tuple[str, ...] = ()
+    """Thumbprints (RFC 7638) of further keys that are believed."""
+
+
 class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table ``[tillhook]``."""
 
@@ -107,8 +144,10 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payments: Payments = Payments()
     work: Work = Work()
     outside: OutsideLimits = OutsideLimits()
+    hooks: HookLimits = HookLimits()
     log: Log = Log()
     idempotency: Idempotency = Idempotency()
+    certificates: Certificates = Certificates()
 
 
 VARIABLES = {

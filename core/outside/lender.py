@@ -14,8 +14,19 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from tillhook.core.outside.breaker import Breaker
-from tillhook.core.roles.outside import Answer, NoAnswer, NotReached, Outside
+from tillhook.core.roles.breaker import Breaker
+from tillhook.core.roles.outside import (
+    HOOK,
+    Answer,
+    NoAnswer,
+    NotReached,
+    Outside,
+    OwnTables,
+    own_work,
+    refuse_in_own_tables,
+    seconds_left,
+)
+from tillhook.core.roles.settings import without_secrets
 
 NOT_SENT: Final = (
     httpx.ConnectError,
@@ -57,6 +68,8 @@ class JournalEntry(Struct, frozen=True):
     """None: no answer."""
     milliseconds: float
     error: str = ""
+    hook: str = ""
+    """Which hook of the plugin made the call; empty: none that was being called."""
 
 
 for _noisy in ("httpx", "httpcore"):  # they log whole addresses and headers, with the secrets in them
@@ -66,6 +79,12 @@ Journal = Callable[[JournalEntry], None]
 """Called after every try; must not raise: the call may have had its effect."""
 Publish = Callable[[str, str, Any], None]
 """``(topic, key, value)``: stores the message before it returns."""
+TablesFactory = Callable[[str], OwnTables]
+"""``(plugin)`` → its own tables. Raises LookupError for a plugin that declares none."""
+
+
+def no_tables(plugin: str) -> OwnTables:
+    raise LookupError(f"plugin {plugin!r} declares no tables: its hook `tables` says where its migrations are")
 
 
 class Lender:
@@ -77,6 +96,7 @@ class Lender:
         journal: Journal,
         publish: Publish,
         *,
+        tables: TablesFactory = no_tables,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -84,6 +104,7 @@ class Lender:
         self.limits = limits
         self.journal = journal
         self.publish = publish
+        self.tables = tables
         self.clock = clock
         self.sleep = sleep
         self._transport = transport
@@ -118,7 +139,7 @@ class Lender:
 
 
 class _Refused(NotReached):
-    """By the circuit breaker: trying again at once cannot help."""
+    """By the circuit breaker, or because the hook was cut: trying again at once cannot help."""
 
 
 class _Lent:
@@ -129,6 +150,10 @@ class _Lent:
         self._plugin = plugin
         self._store_type = store_type
         self._breaker = breaker
+
+    @property
+    def tables(self) -> OwnTables:
+        return self._lender.tables(self._plugin)
 
     def request(
         self,
@@ -141,6 +166,7 @@ class _Lent:
         idempotency_key: str | None = None,
         timeout: float | None = None,
     ) -> Answer:
+        refuse_in_own_tables("outside.request")
         if json is not None and content is not None:
             raise ValueError("a request has either json or content, not both")
         sent = httpx.Headers(dict(headers or {}))
@@ -155,17 +181,19 @@ class _Lent:
         pause = PAUSE_SECONDS
         while True:
             try:
-                return self._once(method, url, sent, content, seconds)
+                return self._once(method, url, sent, content, _clamped(seconds, method, url))
             except _Refused:
                 raise
             except NotReached:
-                if again == 0:
+                left = seconds_left()
+                if again == 0 or (left is not None and left <= pause):
                     raise
             again -= 1
             self._lender.sleep(pause)
             pause *= 2
 
     def publish(self, topic: str, *, key: str, value: Any) -> None:
+        own_work("outside.publish")
         self._lender.publish(topic, key, value)
 
     def _once(self, method: str, url: str, headers: httpx.Headers, content: bytes | None, seconds: float) -> Answer:
@@ -186,10 +214,14 @@ class _Lent:
             status = answer.status
             error = f"answered {status}" if status >= 500 else ""
         except NOT_SENT as failure:
-            error = f"{type(failure).__name__}: {failure}"
+            error = without_secrets(f"{type(failure).__name__}: {failure}")
             raise NotReached(f"{method} {shown}: {error}") from failure
+        except httpx.LocalProtocolError:
+            # Its own text shows the value of the header: a secret, as often as not, with a line break at its end.
+            error = "LocalProtocolError: a header has a character that may not be in it, such as a line break"
+            raise NoAnswer(f"{method} {shown}: {error}") from None
         except httpx.HTTPError as failure:
-            error = f"{type(failure).__name__}: {failure}"
+            error = without_secrets(f"{type(failure).__name__}: {failure}")
             raise NoAnswer(f"{method} {shown}: {error}") from failure
         except NoAnswer as failure:
             error = str(failure)
@@ -197,7 +229,9 @@ class _Lent:
         finally:
             self._breaker.record(answered=not error)
             milliseconds = round((lender.clock() - began) * 1000, 3)
-            lender.journal(JournalEntry(self._plugin, self._store_type, method, shown, status, milliseconds, error))
+            lender.journal(
+                JournalEntry(self._plugin, self._store_type, method, shown, status, milliseconds, error, HOOK.get())
+            )
         if error:
             raise NoAnswer(f"{method} {shown}: {error}")
         return answer
@@ -221,6 +255,16 @@ class _Lent:
         return bytes(body)
 
 
+def _clamped(seconds: float, method: str, url: str) -> float:
+    """No call may outlast the hook that makes it: whoever waited for it has gone, and asks the other side himself."""
+    left = seconds_left()
+    if left is None:
+        return seconds
+    if left <= 0:
+        raise _Refused(f"{method} {redacted(url)}: not sent, the hook {HOOK.get()} was cut")
+    return min(seconds, left)
+
+
 def _phases(seconds: float) -> httpx.Timeout:
     """httpx limits each phase of a call, not the call: so shares of the limit for what is quick where it works."""
     share = seconds / 4
@@ -228,9 +272,9 @@ def _phases(seconds: float) -> httpx.Timeout:
 
 
 def redacted(url: str) -> str:
-    """The address without user, password, query and fragment; of one that cannot be read, nothing."""
+    """The address without user, password, query, fragment and known secrets; of one that cannot be read, nothing."""
     try:
-        parsed = httpx.URL(url)
+        parsed = httpx.URL(without_secrets(url))
     except (httpx.InvalidURL, TypeError):
         return "(not an address)"
     return str(parsed.copy_with(userinfo=b"", query=None, fragment=None))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import structlog
 
 from tillhook.core.domain.payment import NotSent, Operation, Outcome, Unknown
-from tillhook.core.domain.problems import gateway_unavailable
+from tillhook.core.domain.problems import Problem, gateway_unavailable
+from tillhook.core.plugins.guard import HookRefused, said_of
 from tillhook.core.roles import gateway as role
 from tillhook.core.roles.outside import NotReached, Outside
 from tillhook.core.services.platform import Platform
@@ -46,20 +48,38 @@ def ask_gateway(platform: Platform, case: Case, verb: str, request: role.Payment
     What is returned may be no outcome at all: ``answers.understood`` reads it.
     """
     platform.checkpoint(f"gateway.{verb}.before")
+    seconds = platform.system.payments.call_seconds
     try:
-        outcome: Outcome = getattr(gateway_of(case), verb)(request, lent(case))
+        outcome: Outcome = case.shop.use(gateway_of(case), verb, request, lent(case), seconds=seconds)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - what is not understood is unknown, whatever it is
-        if isinstance(error, NotReached) and verb != INQUIRE:
+        if isinstance(error, NotReached | HookRefused) and verb != INQUIRE:
             outcome = NotSent(f"not reached: {error}")
         else:
             # That a question was not sent says nothing about what it asked for.
             # The text of a foreign exception may hold what it must not; its type and ours are enough to go on.
             log.warning("gateway call failed", gateway=case.payment.gateway, verb=verb, error=type(error).__name__)
-            outcome = Unknown(f"{verb} ended in {type(error).__name__}")
+            outcome = Unknown(f"{verb} {said_of(error) or f'ended in {type(error).__name__}'}")
     platform.checkpoint(f"gateway.{verb}.after")
     return outcome
+
+
+def open_session(platform: Platform, case: Case, request: role.SessionRequest) -> role.PaymentSession:
+    """Have the provider open a session. Raises ``gateway_unavailable``, or the gateway's own problem."""
+    gateway = gateway_of(case)
+    try:
+        seconds = platform.system.payments.call_seconds
+        opened = case.shop.use(gateway, "create_session", request, lent(case), seconds=seconds)
+        return msgspec.convert(msgspec.to_builtins(opened), role.PaymentSession)
+    except Problem:
+        raise
+    except Exception as error:
+        why = said_of(error) or type(error).__name__
+        log.warning("payment session failed", gateway=gateway.name, order_id=case.order.order_id, error=why)
+        raise gateway_unavailable(
+            "The payment provider did not open a session; nothing was charged. Try again.", gateway=gateway.name
+        ) from error
 
 
 def payment_request(

@@ -16,34 +16,47 @@ from tillhook.core.domain.basket import Basket, Changed, Discount, apply_discoun
 from tillhook.core.domain.problems import Problem, plugin_failed
 from tillhook.core.domain.store import Store
 from tillhook.core.domain.tax import Taxable, TaxResult
+from tillhook.core.plugins.guard import said_of
 from tillhook.core.plugins.shop import Shop
-from tillhook.core.roles.offers import PromotionEngine
+from tillhook.core.roles.offers import PromotionEngine, TaxCalculator
 
 
-def tax_of(shop: Shop, basket: Basket, store: Store) -> TaxResult:
-    """The tax of a basket. Raises ``plugin_failed``, or the calculator's own problem."""
+def tax_of(shop: Shop, basket: Basket, store: Store, calculator: TaxCalculator | None = None) -> TaxResult:
+    """The tax of a basket, by the shop's calculator, or by another that is its shadow.
+
+    Raises ``plugin_failed``, or the calculator's own problem.
+    """
+    shadow, calculator = calculator is not None, calculator or shop.tax
     lines = [Taxable(at.line_no, at.tax_code, at.amount) for at in basket.lines]
     try:
-        tax = msgspec.convert(msgspec.to_builtins(shop.tax.evaluate(lines, store)), TaxResult)
+        answer = shop.use(calculator, "evaluate", lines, store, shadow=shadow)
+        tax = msgspec.convert(msgspec.to_builtins(answer), TaxResult)
         _check(tax, basket)
     except Problem:
         raise
     except Exception as error:  # noqa: BLE001 - it is not ours; whatever it raises, the order cannot be made
-        _failed("tax calculator", shop.tax.name, error)
+        _failed(shop, "tax calculator", calculator, error)
     return tax
 
 
 def discounted(
-    engine: PromotionEngine, basket: Basket, store: Store, special: Sequence[SpecialPromotion], now: datetime
+    shop: Shop,
+    engine: PromotionEngine,
+    basket: Basket,
+    store: Store,
+    special: Sequence[SpecialPromotion],
+    now: datetime,
+    *,
+    shadow: bool = False,
 ) -> Changed:
     """The basket with an engine's discounts. Raises ``plugin_failed``, or the engine's own problem."""
     try:
-        answer = msgspec.to_builtins(engine.evaluate(basket, store, special, now))
+        answer = msgspec.to_builtins(shop.use(engine, "evaluate", basket, store, special, now, shadow=shadow))
         return apply_discounts(basket, msgspec.convert(answer, Mapping[int, Discount]))
     except Problem:
         raise
     except Exception as error:  # noqa: BLE001 - as above
-        _failed("promotion engine", engine.name, error)
+        _failed(shop, "promotion engine", engine, error)
 
 
 def _check(tax: TaxResult, basket: Basket) -> None:
@@ -56,7 +69,9 @@ def _check(tax: TaxResult, basket: Basket) -> None:
         raise ValueError(f"its total of {tax.total_tax} is included in a smaller price")
 
 
-def _failed(kind: str, name: str, error: Exception) -> NoReturn:
+def _failed(shop: Shop, kind: str, calculator: TaxCalculator | PromotionEngine, error: Exception) -> NoReturn:
     # A ValueError is how a calculator says what it cannot do; the text of anything else may hold what it must not.
-    said = str(error) if isinstance(error, ValueError) else type(error).__name__
-    raise plugin_failed(f"the {kind} {name!r} failed: {said}", calculator=name) from error
+    said = said_of(error) or (str(error) if isinstance(error, ValueError) else type(error).__name__)
+    raise plugin_failed(
+        f"the {kind} {calculator.name!r} failed: {said}", calculator=calculator.name, plugin=shop.owner(calculator)
+    ) from error

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import structlog
 from msgspec.structs import replace
 
 from tillhook.core.domain.order import Order, OrderStatus
@@ -28,7 +27,6 @@ from tillhook.core.domain.payment import (
     next_status,
 )
 from tillhook.core.domain.problems import (
-    Problem,
     already_paid,
     amount_mismatch,
     gateway_unavailable,
@@ -42,7 +40,7 @@ from tillhook.core.domain.problems import (
 from tillhook.core.roles import gateway as role
 from tillhook.core.roles.offers import Principal
 from tillhook.core.services.access import may_act_in, own_order, owns
-from tillhook.core.services.asking import ask_gateway, gateway_of, lent, payment_request
+from tillhook.core.services.asking import ask_gateway, gateway_of, open_session, payment_request
 from tillhook.core.services.completing import take_epcs
 from tillhook.core.services.once import begin_open, earlier_open
 from tillhook.core.services.platform import Platform
@@ -77,8 +75,6 @@ from tillhook.core.storage.payments import (
     settle_operation,
 )
 
-log = structlog.get_logger("tillhook.payments")
-
 
 def create_session(platform: Platform, who: Principal, request: SessionRequest) -> Reply:
     """Open the order's payment session, or return the one it has. An order of zero is completed without a provider."""
@@ -94,16 +90,7 @@ def create_session(platform: Platform, who: Principal, request: SessionRequest) 
         store_id=case.store.store_id,
         platform=case.order.platform.value,
     )
-    gateway = gateway_of(case)
-    try:
-        opened = gateway.create_session(asked, lent(case))
-    except Problem:
-        raise
-    except Exception as error:
-        log.warning("payment session failed", order_id=case.order.order_id, error=type(error).__name__)
-        raise gateway_unavailable(
-            "The payment provider did not open a session; nothing was charged. Try again.", gateway=gateway.name
-        ) from error
+    opened = open_session(platform, case, asked)
     session_id = payment.session_id or platform.new_id("ses")
     if not payment.session_id:
         now = platform.clock()

@@ -28,6 +28,9 @@ _hook_seconds = Histogram(
     "tillhook_hook_seconds", "Time in plugins.", ["plugin", "hook"], buckets=_QUICK, registry=REGISTRY
 )
 _hook_failures = Counter("tillhook_hook_failures", "Plugins that raised.", ["plugin", "hook"], registry=REGISTRY)
+_hook_cuts = Counter(
+    "tillhook_hook_cuts", "Calls of plugins that were cut at their time limit.", ["plugin", "hook"], registry=REGISTRY
+)
 _outside_seconds = Histogram(
     "tillhook_outside_seconds", "Time of plugins' outside calls.", ["plugin"], buckets=_SLOW, registry=REGISTRY
 )
@@ -62,6 +65,11 @@ def hook_call(plugin: str, hook: str, seconds: float, failed: bool = False) -> N
     _hook_seconds.labels(plugin, hook).observe(seconds)
     if failed:
         _hook_failures.labels(plugin, hook).inc()
+
+
+def hook_cut(plugin: str, hook: str) -> None:
+    """One call of a hook that did not end in time."""
+    _hook_cuts.labels(plugin, hook).inc()
 
 
 def outside_call(plugin: str, result: str, seconds: float) -> None:

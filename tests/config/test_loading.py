@@ -115,3 +115,17 @@ def test_a_patience_with_providers_shorter_than_a_call_can_take_is_refused(tmp_p
     file.write_text("[tillhook]\npayments.call_seconds = 20.0\noutside = { timeout_seconds = 5, retries = 2 }\n")
     with pytest.raises(ConfigError, match=r"tillhook\.payments\.call_seconds: must be at least 26"):
         load(file, {})
+
+
+@pytest.mark.parametrize(("duty", "lease"), [(60, 60), (45, 30), (90, 60)])
+def test_a_duty_that_may_outlast_its_lease_is_refused(tmp_path: Path, duty: int, lease: int) -> None:
+    file = tmp_path / "tillhook.toml"
+    file.write_text(f"[tillhook]\nhooks.duty_seconds = {duty}\nwork.lease_seconds = {lease}\n")
+    with pytest.raises(ConfigError, match=rf"hooks\.duty_seconds: must be less than work\.lease_seconds, .* {lease}"):
+        load(file, {})
+
+
+def test_a_duty_without_a_limit_can_be_configured(tmp_path: Path) -> None:
+    file = tmp_path / "tillhook.toml"
+    file.write_text("[tillhook]\nhooks.duty_seconds = 0\nwork.lease_seconds = 1\n")
+    assert load(file, {}).system.hooks.duty_seconds == 0

@@ -5,78 +5,15 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
-from tillhook.core.config.system import OutsideLimits
-from tillhook.core.outside.lender import JournalEntry, Lender, redacted
-from tillhook.core.roles.outside import NoAnswer, NotReached, Outside
-
-URL = "http://back-office.test/sales"
-LIMITS = OutsideLimits(timeout_seconds=10, retries=2, max_answer_bytes=100, breaker_failures=3, breaker_seconds=30)
-
-Handler = Callable[[httpx.Request], httpx.Response]
-
-
-class World:
-    """The other side, the time, and what was written down."""
-
-    def __init__(self, handler: Handler | None, limits: OutsideLimits = LIMITS) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-        self.requests: list[httpx.Request] = []
-        self.journal: list[JournalEntry] = []
-        self.messages: list[tuple[str, str, Any]] = []
-        self.handler = handler
-        self.lender = Lender(
-            limits,
-            self.journal.append,
-            lambda topic, key, value: self.messages.append((topic, key, value)),
-            transport=httpx.MockTransport(self._answer) if handler else None,
-            clock=lambda: self.now,
-            sleep=self.slept.append,
-        )
-        self.outside: Outside = self.lender.lend("acme", "demo")
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        assert self.handler is not None
-        return self.handler(request)
-
-
-@pytest.fixture
-def world() -> Iterator[Callable[..., World]]:
-    made: list[World] = []
-
-    def make(handler: Handler | None = None, limits: OutsideLimits = LIMITS) -> World:
-        made.append(World(handler, limits))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.lender.close()
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real servers of these tests are on this machine."""
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-def ok(request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, json={"done": True})
-
-
-def raising(failure: type[httpx.TransportError]) -> Handler:
-    def handler(request: httpx.Request) -> httpx.Response:
-        raise failure("no", request=request)
-
-    return handler
+from tests.outside.worlds import URL, Handler, World, ok, raising
+from tillhook.core.outside.lender import JournalEntry, redacted
+from tillhook.core.roles.outside import NoAnswer, NotReached
+from tillhook.core.roles.settings import Secret, without_secrets
 
 
 def test_an_answer_is_given_with_status_headers_and_body(world: Callable[..., World]) -> None:
@@ -291,6 +228,21 @@ def test_an_address_that_cannot_be_called_is_not_reached(world: Callable[..., Wo
         world().outside.request("POST", address)
 
 
+def test_a_secret_that_is_part_of_an_address_is_hidden() -> None:
+    secret = Secret("HOOK", "T0/B0/a-token-that-nobody-may-see")
+    assert redacted(f"https://chat.example/services/{secret.reveal()}/x") == "https://chat.example/services/***/x"
+
+
+def test_a_secret_that_begins_another_hides_neither_less() -> None:
+    short, long = Secret("SHORT", "abcdefgh-1"), Secret("LONG", "abcdefgh-1-and-more")
+    assert without_secrets(f"{long.reveal()} {short.reveal()}") == "*** ***"
+
+
+def test_a_word_that_is_too_short_to_be_told_from_others_is_left_alone() -> None:
+    Secret("PIN", "1999")
+    assert without_secrets("amount 1999") == "amount 1999"
+
+
 def test_an_address_that_cannot_be_read_is_not_shown() -> None:
     assert redacted("http://user:hunter2@back-office.test:port/") == "(not an address)"
 
@@ -374,3 +326,11 @@ def test_a_port_where_nobody_listens_is_not_reached(world: Callable[..., World])
 def test_a_name_that_nobody_knows_is_not_reached(world: Callable[..., World]) -> None:
     with pytest.raises(NotReached):
         world().outside.request("POST", "http://nobody.invalid/")
+
+
+def test_a_secret_with_a_line_break_at_its_end_is_not_shown(world: Callable[..., World]) -> None:
+    """It cannot be sent; what says so quotes the header."""
+    here = world()
+    with server(b"") as url, pytest.raises(NoAnswer, match="a header has a character that may not be in it") as refused:
+        here.outside.request("POST", url, headers={"Authorization": "Bearer hunter2\n"})
+    assert "hunter2" not in f"{refused.value} {here.journal}"

@@ -18,12 +18,14 @@ from tillhook import (
     PaymentGateway,
     Plugin,
     Problem,
+    ReceiptType,
     ScanCode,
     Store,
     hookimpl,
 )
 from tillhook.core.domain.problems import barcode_invalid
-from tillhook.core.plugins.shop import PluginExit, Shop
+from tillhook.core.plugins.guard import PluginExit
+from tillhook.core.plugins.shop import Shop
 from tillhook.hookspecs import HOOKS
 
 
@@ -47,8 +49,8 @@ class Answers(Plugin):
         return Customer(customer_id, STORE.store_type)
 
     @hookimpl
-    def receipts_for(self) -> Sequence[Any]:
-        return ["answers"]
+    def receipts_for(self) -> Sequence[ReceiptType]:
+        return [ReceiptType.GIFT]
 
 
 class AlsoAnswers(Answers):
@@ -163,12 +165,13 @@ def test_a_problem_that_a_plugin_raises_reaches_the_shopper_as_it_is() -> None:
     assert refused.value.code == "barcode_invalid"
 
 
-def test_a_failing_plugin_degrades_a_question_that_may_go_unanswered_and_is_logged() -> None:
+def test_a_failing_plugin_leaves_a_question_that_may_go_unanswered_to_the_next_and_is_logged() -> None:
     with capture_logs() as logs:
-        assert shop(Fails, Answers).ask("customer_for", customer_id="c", store=STORE) is None
+        assert shop(Fails).ask("customer_for", customer_id="c", store=STORE) is None
+        assert shop(Fails, Answers).ask("customer_for", customer_id="c", store=STORE) == Customer("c", "demo")
     assert [(one["event"], one["plugin"], one["version"], one["hook"]) for one in logs] == [
         ("plugin_failed", "Fails", "1.0", "customer_for")
-    ]
+    ] * 2
 
 
 def test_a_question_to_all_gives_one_entry_for_each_plugin_that_answered_in_their_order() -> None:
@@ -185,7 +188,7 @@ def test_a_plugin_that_leaves_the_process_only_leaves_its_call() -> None:
 
 def test_a_failing_plugin_takes_no_other_plugins_answer_away() -> None:
     with capture_logs() as logs:
-        assert shop(Fails, Answers).ask_all("receipts_for", order=None, store=STORE) == [["answers"]]
+        assert shop(Fails, Answers).ask_all("receipts_for", order=None, store=STORE) == [[ReceiptType.GIFT]]
     assert [one["plugin"] for one in logs] == ["Fails"]
 
 

@@ -34,6 +34,11 @@ def test_a_failing_hook_is_counted_as_a_call_and_as_a_failure() -> None:
     assert value("tillhook_hook_failures_total", plugin="acme", hook="fulfil_order") == 1
 
 
+def test_a_call_that_was_cut_is_counted_by_plugin_and_hook() -> None:
+    metrics.hook_cut("acme", "scan_for")
+    assert value("tillhook_hook_cuts_total", plugin="acme", hook="scan_for") == 1
+
+
 def test_outside_calls_payments_and_orders_are_counted_by_what_came_of_them() -> None:
     metrics.outside_call("acme", "2xx", 0.1)
     metrics.outside_call("acme", "ReadTimeout: after 10 s", 10.0)
