@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import click
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from tillhook.core.cli.certifying import tiers_of
 from tillhook.core.cli.faults import Trouble, Unusable
 from tillhook.core.cli.output import say, show_json, show_table, warn
 from tillhook.core.cli.session import Session, pass_session
@@ -21,39 +22,85 @@ HIDDEN = "***"
 
 
 @click.command()
+@click.option("--explain", "store_type", metavar="STORE_TYPE", help="Who answers each hook there, in which order.")
+@click.option("--region", metavar="CC", default="", help="With --explain: two letters; else the first that is set.")
+@click.option("--store", "store_id", metavar="ID", help="With --explain: a store, with the layer of its own.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, with each plugin's hooks.")
 @pass_session
-def plugins(session: Session, as_json: bool) -> None:
+def plugins(session: Session, store_type: str | None, region: str, store_id: str | None, as_json: bool) -> None:
     """List the plugins, their state, and the order in which they are asked.
 
-    A plugin that cannot be used is quarantined: only the store types that need it are not served.
-    Exit code 1 when a plugin that a store type needs is quarantined.
+    The tier is that of its certificate (`tillhook certify`), as long as the installed code is the certified one.
+    A plugin that cannot be used is quarantined: only the store types that need it are not served. One that
+    TILLHOOK_DISABLE names is switched off: it is asked nothing, and its duties wait until it is back; who writes the
+    transaction log, or offers what a setting has chosen, then keeps its store types from being served.
+    Exit code 1 when a store type is not served because of a plugin.
 
     \b
-    Example:
+    Examples:
       tillhook plugins --json | jq '.plugins[] | select(.state == "quarantined")'
+      tillhook plugins --explain demo --region SE
     """
+    if store_type is not None or store_id is not None:
+        _explain(session, store_type, region.upper(), store_id, as_json=as_json)
+        return
+    if region:
+        raise click.UsageError("--region needs --explain STORE_TYPE")
+    from tillhook.core.config.errors import nearest
+    from tillhook.core.plugins.discovery import DISABLE_VARIABLE, discover, switched_off
+
     with session.system(migrated=False) as assembled:
         report = assembled.platform.host.report()
+        nothing = {one.name: ("", "") for one in report}
+        tiers = nothing | tiers_of(assembled.configuration.system.certificates, discover(wanted=()))
         layers = assembled.configuration.layers
         order = {
             "/".join(name for name in place if name): layers.effective(*place).get("plugins", [])
             for place in layers.places()
         }
     if as_json:
-        show_json({"plugins": report, "order": order})
+        listed = [
+            {**structs.asdict(one), "tier": tiers[one.name][0], "tier_reason": tiers[one.name][1]} for one in report
+        ]
+        show_json({"plugins": listed, "order": order})
     else:
         show_table(
-            ("Plugin", "Distribution", "Version", "State", "Store types"),
-            [(one.name, one.distribution, one.version, one.state.value, one.store_types) for one in report],
+            ("Plugin", "Distribution", "Version", "State", "Tier", "Store types"),
+            [
+                (one.name, one.distribution, one.version, one.state.value, tiers[one.name][0], one.store_types)
+                for one in report
+            ],
             nothing="no plugin is installed",
         )
         for place, names in order.items():
             say(f"{place}: asked in this order: {' → '.join(map(str, names))}")
-    broken = [one for one in report if one.reason]
-    for one in broken:
-        warn(f"{one.name} is quarantined: {one.reason}")
-    if any(one.store_types for one in broken):
+    for line in (
+        *(str(one) for one in report if one.reason),
+        *(f"plugin {name!r}: its certificate does not count: {why}" for name, (_, why) in tiers.items() if why),
+        *(
+            f"{DISABLE_VARIABLE} names {name!r}, which is no plugin here{nearest(name, list(nothing))}"
+            for name in sorted(switched_off() - nothing.keys())
+        ),
+    ):
+        warn(line)
+    if any(one.not_served or (one.store_types and one.state == "quarantined") for one in report):
+        raise SystemExit(1)
+
+
+def _explain(session: Session, store_type: str | None, region: str, store_id: str | None, *, as_json: bool) -> None:
+    from tillhook.core.cli.explaining import show as show_explanation
+
+    if store_id is not None and (store_type is None or not region):
+        store_type, region = _place_of(session, store_id)
+    with session.system(migrated=False) as assembled:
+        layers = assembled.configuration.layers
+        store_type = _known(layers, store_type or "")
+        places = [place for place in layers.places() if place[0] == store_type]
+        region = region or places[0][1]
+        found = assembled.platform.host.explain(store_type, region, store_id)
+    place = "/".join(name for name in (store_type, region, store_id) if name)
+    show_explanation(place, found, as_json=as_json)
+    if not found.served:
         raise SystemExit(1)
 
 
@@ -105,8 +152,7 @@ def show(session: Session, store_type: str | None, region: str, store_id: str | 
         store_type, region = _place_of(session, store_id)
     if store_type is None:
         raise click.UsageError(f"name a --store-type{nearest('', layers.store_types())}, or a --store")
-    if store_type not in layers.store_types():
-        raise Unusable(f"{layers.file}: no store type {store_type!r}{nearest(store_type, layers.store_types())}")
+    store_type = _known(layers, store_type)
     region = region.upper()
     rows = list(_settings(layers, (store_type, region, store_id), discover()))
     if as_json:
@@ -116,6 +162,15 @@ def show(session: Session, store_type: str | None, region: str, store_id: str | 
         path = layers.path(store_type, region, store_id)
         if not any(layer.startswith(store_type) for layer in path):
             warn(f"no layer of {store_type} is for region {region!r}")
+
+
+def _known(layers: Layers, store_type: str) -> str:
+    """The store type, if the configuration has it."""
+    from tillhook.core.config.errors import nearest
+
+    if store_type not in layers.store_types():
+        raise Unusable(f"{layers.file}: no store type {store_type!r}{nearest(store_type, layers.store_types())}")
+    return store_type
 
 
 def _place_of(session: Session, store_id: str) -> tuple[str, str]:

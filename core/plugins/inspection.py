@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tillhook.core.roles.grammar import HOOKSPEC_VERSION, hookimpl
+from tillhook.core.plugins.whereabouts import in_brackets, of_class, of_hook
+from tillhook.core.roles.grammar import hookimpl
 from tillhook.core.roles.settings import Config
 from tillhook.hookspecs import HOOKS, Hooks, Plugin
 
@@ -26,20 +27,19 @@ def faults_of(plugin_class: type[Plugin]) -> list[str]:
 
 
 def _faults(plugin_class: type[Plugin]) -> Iterator[str]:
-    if plugin_class.hookspec_version != HOOKSPEC_VERSION:
-        yield f"made for hooks of version {plugin_class.hookspec_version}, these are version {HOOKSPEC_VERSION}"
     settings: Any = plugin_class.Settings
     if not (inspect.isclass(settings) and issubclass(settings, Config)):
-        yield "its Settings must be a class that inherits tillhook.Config"
+        yield f"its Settings must be a class that inherits tillhook.Config{in_brackets(of_class(plugin_class))}"
     if plugin_class.__eq__ is not object.__eq__:
-        yield "it defines __eq__: plugins are told apart by identity"
+        yield f"it defines __eq__: plugins are told apart by identity{in_brackets(of_class(plugin_class))}"
     for name in dir(plugin_class):
         function = inspect.getattr_static(plugin_class, name)
         mark = getattr(function, _MARK, None)
         if mark is not None:
-            yield from (f"hook {name}: {fault}" for fault in _faults_of_hook(name, function, mark))
+            for fault in _faults_of_hook(name, function, mark):
+                yield f"hook {name}: {fault}{in_brackets(of_hook(plugin_class, name))}"
         elif name in HOOKS and function is not vars(Hooks)[name]:
-            yield f"hook {name}: overrides a hook, mark it with @hookimpl"
+            yield f"hook {name}: overrides a hook, mark it with @hookimpl{in_brackets(of_hook(plugin_class, name))}"
 
 
 def _faults_of_hook(name: str, function: Any, mark: dict[str, Any]) -> Iterator[str]:
@@ -58,6 +58,9 @@ def _faults_of_hook(name: str, function: Any, mark: dict[str, Any]) -> Iterator[
     if mark.get("specname"):
         yield "specname is not possible: a method bears the name of its hook"
     offered = list(inspect.signature(HOOKS[name]).parameters)[1:]
-    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+    taken = list(inspect.signature(function).parameters.values())
+    if not taken or taken[0].name in offered:
+        yield "its first argument must be self"
+    for parameter in taken[1:]:
         if parameter.name not in offered and parameter.default is parameter.empty:
             yield f"takes {parameter.name!r}, the hook has {', '.join(offered) or 'no arguments'}"

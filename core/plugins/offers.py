@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
 
+from tillhook.core.plugins import declarations, shapes
+from tillhook.core.plugins.addresses import fault_of, shape
+from tillhook.core.plugins.guard import HookCut, HookRefused, PluginExit
+from tillhook.core.plugins.whereabouts import said
 from tillhook.core.roles.gateway import Capabilities, PaymentGateway
 from tillhook.core.roles.offers import (
     Demonstration,
     IdentityProvider,
     ItemFeed,
     Notifier,
-    PluginCommand,
-    PluginRoute,
-    PluginTables,
     PromotionEngine,
-    Schedule,
     SettlementParser,
     SettlementSource,
     TaxCalculator,
-    Topic,
 )
-from tillhook.core.roles.shop_settings import PaymentSettings
+from tillhook.core.roles.rooms import PluginCommand, PluginPage, PluginRoute, PluginTables, Schedule, Topic
+from tillhook.core.roles.shop_settings import PaymentSettings, ShadowSettings
 
 Source = tuple[str, str, Callable[[], Any]]
 """(plugin, version, the call that gives its offers)."""
 
 
+LONGEST_NAME: Final = 64
+"""Characters of a name: what is kept with a payment has room for so many."""
+
+
 class OfferError(Exception):
     """Offers cannot be used. ``plugin`` names the culprit; empty when a setting picks what nobody offers."""
 
-    def __init__(self, plugin: str, reason: str, setting: tuple[str, ...] = ()) -> None:
+    def __init__(self, plugin: str, reason: str, setting: tuple[str, ...] = (), hook: str = "") -> None:
         super().__init__(reason)
         self.plugin = plugin
         self.setting = setting
+        self.hook = hook
 
 
 class Offered(Struct, frozen=True):
@@ -58,7 +63,7 @@ def _name(_: str, thing: Any) -> object:
 
 
 def _route(plugin: str, thing: Any) -> object:
-    return f"{thing.method} /plugins/{plugin}{thing.path}"
+    return f"{thing.method} /plugins/{plugin}{shape(thing.path)}"
 
 
 RULES: Final = {
@@ -72,12 +77,20 @@ RULES: Final = {
     "notifiers": _Rule(Notifier, _name),
     "tables": _Rule(PluginTables, _name),
     "routes": _Rule(PluginRoute, _route),
-    "pages": _Rule(PluginRoute, _route),
-    "commands": _Rule(PluginCommand, None),
-    "topics": _Rule(Topic, None),
+    "pages": _Rule(PluginPage, lambda plugin, thing: f"/pages/{plugin}{shape(thing.path)}"),
+    "commands": _Rule(PluginCommand, lambda plugin, thing: f"{plugin}: {thing.command.name}"),
+    "topics": _Rule(Topic, lambda plugin, thing: f"{plugin}: {thing.name}"),
     "demonstrations": _Rule(Demonstration, None),
     "schedules": _Rule(Schedule, lambda plugin, thing: f"{plugin}: {thing.name}"),
 }
+
+
+class Shadow(Struct, frozen=True):
+    """Who is asked beside those who count, without any effect. None: nobody."""
+
+    tax: TaxCalculator | None = None
+    promotions: PromotionEngine | None = None
+    gateway: PaymentGateway | None = None
 
 
 class Offers:
@@ -104,10 +117,27 @@ class Offers:
         if name not in by_name:
             near = difflib.get_close_matches(name, by_name, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"offered: {', '.join(by_name) or 'none'}"
-            raise OfferError(
-                "", f"{name!r} is offered by no plugin of this store type ({hint})", tuple(setting.split("."))
-            )
+            reason = f"{name!r} is offered by no plugin of this store type ({hint})"
+            raise OfferError("", reason, tuple(setting.split(".")), hook)
         return by_name[name]
+
+    def shadow(self, settings: ShadowSettings, muted: Callable[[str], Collection[str]]) -> Shadow:
+        """The second opinions that the settings name; what only a ``muted`` plugin may offer is left out.
+
+        Raises OfferError when nobody offers one of them.
+        """
+
+        def second(hook: str, name: str | None, setting: str) -> Any:
+            known = {one.thing.name for one in self.by_hook[hook]}
+            if name is None or (name not in known and muted(hook)):
+                return None
+            return self.pick(hook, name, f"shadow.{setting}")
+
+        return Shadow(
+            tax=second("tax_calculators", settings.calculator, "calculator"),
+            promotions=second("promotion_engines", settings.engine, "engine"),
+            gateway=second("payment_gateways", settings.gateway, "gateway"),
+        )
 
     def gateway(self, settings: PaymentSettings) -> PaymentGateway:
         """The gateway that the settings pick, able to do the methods that they list. Raises OfferError."""
@@ -127,7 +157,7 @@ def _collect(hook: str, rule: _Rule, sources: Sequence[Source]) -> tuple[Offered
         for key, thing in _checked(hook, rule, plugin, call):
             if key and key in claimed:
                 reason = f"{key!r} is offered twice, by plugin {claimed[key]} and by plugin {plugin} {version}"
-                raise OfferError(plugin, f"hook {hook}: {reason}")
+                raise OfferError(plugin, f"hook {hook}: {reason}", hook=hook)
             claimed[key] = f"{plugin} {version}"
             found.append(Offered(plugin, thing))
     return tuple(found)
@@ -137,23 +167,45 @@ def _checked(hook: str, rule: _Rule, plugin: str, call: Callable[[], Any]) -> li
     """One plugin's offers, each with its key (empty: it has none)."""
     try:
         things = list(call() or ())
-        faults = [fault for thing in things if (fault := _fault(thing, rule.role))]
+        faults = [fault for thing in things if (fault := _fault(plugin, thing, rule.role))]
         if not faults:
             return [(str(rule.key(plugin, thing)) if rule.key else "", thing) for thing in things]
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise OfferError(plugin, f"hook {hook} raised {type(error).__name__}: {error}") from error
-    raise OfferError(plugin, f"hook {hook}: {'; '.join(faults)}")
+        known = isinstance(error, HookCut | HookRefused | PluginExit)
+        what = said(error) if known else f"raised {type(error).__name__}: {said(error)}"
+        raise OfferError(plugin, f"hook {hook}: {what}", hook=hook) from error
+    raise OfferError(plugin, f"hook {hook}: {'; '.join(faults)}", hook=hook)
 
 
-def _fault(thing: Any, role: Any) -> str:
+def _fault(plugin: str, thing: Any, role: Any) -> str:
     if not isinstance(thing, role):
         return f"{type(thing).__name__} is no {role.__name__}: {_lacking(thing, role)}"
+    if "name" in role.__annotations__ and not (isinstance(thing.name, str) and thing.name):
+        return f"the name of {type(thing).__name__} must be a text that is not empty, it is {thing.name!r}"
     if role is PaymentGateway and not isinstance(thing.capabilities, Capabilities):
         return f"the gateway {thing.name!r} must declare its capabilities as tillhook.Capabilities"
-    if isinstance(thing, PluginRoute) and not thing.roles:
-        return f"{thing.method} {thing.path} declares no roles"
+    if role is PaymentGateway and (odd := shapes.looking_for(Capabilities)(thing.capabilities)):
+        return f"the capabilities of {thing.name!r} are {odd}"
+    if role is IdentityProvider:
+        return _identity_fault(thing)
+    if isinstance(thing, PluginRoute | PluginPage):
+        return fault_of(plugin, thing)
+    if isinstance(thing, PluginTables | PluginCommand | Schedule | Topic):
+        return declarations.fault_of(plugin, thing)
+    if "name" in role.__annotations__ and len(thing.name) > LONGEST_NAME:
+        return f"the name {thing.name!r} is longer than {LONGEST_NAME} characters"
+    return ""
+
+
+def _identity_fault(provider: Any) -> str:
+    """Tokens are looked up by these two before any of its functions is called."""
+    if not isinstance(provider.issuer, str):
+        return f"the issuer of {provider.name!r} must be a text, it is {provider.issuer!r}"
+    known: Any = provider.algorithms
+    if not isinstance(known, tuple | list | frozenset | set) or not all(isinstance(one, str) for one in known):
+        return f"the algorithms of {provider.name!r} must be a tuple of texts, they are {known!r}"
     return ""
 
 

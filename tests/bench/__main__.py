@@ -3,6 +3,7 @@
 Sixteen customers shop at once, each on a connection and with a token of their own: ten scans of different items, the
 order, the payment session, the payment that completes the order. Server, load and floor are processes of their own.
 The numbers are medians over several windows of time; CPU is the processes' own count, not a sample.
+After that, what hooks cost with ever more plugins installed: see ``tests.bench.hooks``.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
-from tests.bench import floor, load
+from tests.bench import floor, hooks, load
 from tests.bench.measures import REQUESTS, SCANS, Counted, Plan, Window, middle
 from tests.bench.processes import can_measure, peak_memory
 from tests.bench.servers import HOST, ROOT, free_port, measured_by, server
@@ -121,7 +122,7 @@ def _run(console: Console, folder: Path, plans: Plans) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="about twenty seconds: rough numbers")
+    parser.add_argument("--quick", action="store_true", help="about half a minute: rough numbers")
     plans = QUICK if parser.parse_args().quick else FULL
     if not can_measure():
         parser.error("needs Linux: the CPU of the server is read from /proc")
@@ -133,6 +134,7 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tillhook-bench-") as folder:
         _run(console, Path(folder), plans)
+    hooks.show(console)
     console.print(
         f"{plans.server.windows} × {plans.server.window_seconds:g} s each, medians; "
         f"{time.monotonic() - began:.0f} s in all."

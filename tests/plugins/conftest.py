@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.guests import Installer
+from tests.plugins.stage import Stage
 
 
 @pytest.fixture
@@ -15,3 +16,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield Installer(tmp_path)
     for name in [name for name in sys.modules if name.startswith("guest_")]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    made = Stage()
+    yield made
+    made.release.set()
+    assert made.nobody_is_left()

@@ -24,6 +24,7 @@ from tillhook import (
 )
 from tillhook.core.config.layers import Layers
 from tillhook.core.plugins.discovery import Found
+from tillhook.core.plugins.guard import Guard
 from tillhook.core.plugins.host import Host
 
 STORE = Store("s1", "demo", "SE", "Corner shop", "SEK", "Europe/Stockholm", "demo", "1")
@@ -97,9 +98,11 @@ def hosting(
     tables: Mapping[str, Any],
     plugins: Mapping[str, type[Plugin]],
     observe: Callable[[str, str, float, bool], None] = lambda plugin, hook, seconds, failed: None,
+    guard: Guard | None = None,
 ) -> Host:
     """A host of these classes and of ``till``."""
-    return Host(configured(tables), [found("till", Till), *map(found, plugins, plugins.values())], Lent, observe)
+    everybody = [found("till", Till), *map(found, plugins, plugins.values())]
+    return Host(configured(tables), everybody, Lent, observe, guard)
 
 
 class Installer:
