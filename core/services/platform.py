@@ -12,6 +12,7 @@ from tillhook.core.domain.problems import store_inactive, store_not_found
 from tillhook.core.domain.store import Store
 from tillhook.core.plugins.host import Host
 from tillhook.core.plugins.shop import Shop
+from tillhook.core.services.rooms import Rooms
 from tillhook.core.storage.database import Database
 from tillhook.core.storage.stores import load_store
 
@@ -44,6 +45,9 @@ class Platform:
         self.checkpoint = checkpoint
         self.observe_payment = observe_payment
         self.observe_order = observe_order
+        self.rooms = Rooms(host, db, clock)
+        self.comparing = threading.Lock()
+        """Held while a shadow is asked: one at a time, so that slow ones leave the other threads to duties."""
         self._stores: dict[str, tuple[datetime, Store]] = {}
         self._lock = threading.Lock()
 

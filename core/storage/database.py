@@ -7,10 +7,11 @@ a read-only engine beside it. PostgreSQL: one pool; reads are autocommit. The sa
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -28,6 +29,9 @@ _RETRY_STATES: Final = frozenset({"40001", "40P01"})
 """PostgreSQL: serialization failure, deadlock. The transaction was rolled back whole and can run again."""
 _ATTEMPTS: Final = 5
 _WAL_ATTEMPTS: Final = 100
+_WORKING: Final[ContextVar[tuple[Database, ...]]] = ContextVar("tillhook_working", default=())
+"""The databases that a unit of work is under way in. A context and not a thread: a hook that is asked inside of one is
+called in a thread of its own, and would wait there for the very transaction that waits for its answer."""
 
 
 class UnsupportedDatabase(ValueError):
@@ -42,7 +46,6 @@ class Database:
         self.kind = parsed.get_backend_name()
         self.url = url
         self._writer: ThreadPoolExecutor | None = None
-        self._here = threading.local()
         if self.kind == "sqlite":
             if not parsed.database or parsed.database == ":memory:":
                 raise UnsupportedDatabase("an in-memory SQLite database cannot be shared by threads: name a file")
@@ -62,6 +65,22 @@ class Database:
         if self._writer is None:
             return self._unit_of_work(work)
         return self._writer.submit(self._unit_of_work, work).result()
+
+    def write_here(self, work: Callable[[Tx], T]) -> T:
+        """As ``write``, but always in the calling thread: for work that is not ours, and that may have to be cut."""
+        self._must_be_outermost()
+        return self._unit_of_work(work)
+
+    def rebuild(self, work: Callable[[Tx], T]) -> T:
+        """As ``write``, for work that changes tables.
+
+        SQLite changes one by copying it and dropping the first: rows that refer to it would be deleted with it or keep
+        it from being dropped. So its foreign keys are looked at when all is done; RuntimeError says which are broken.
+        """
+        self._must_be_outermost()
+        if self._writer is None:
+            return self._unit_of_work(work)
+        return self._writer.submit(self._unit_of_work, work, self._without_foreign_keys).result()
 
     def read(self, work: Callable[[Tx], T]) -> T:
         """Run ``work`` without a transaction; each statement sees what is committed.
@@ -84,26 +103,49 @@ class Database:
         self._read_engine.dispose()
 
     def _must_be_outermost(self) -> None:
-        if getattr(self._here, "working", False):
+        if self in _WORKING.get():
             raise RuntimeError("a unit of work may not start another one: pass the transaction on")
 
-    def _unit_of_work(self, work: Callable[[Tx], T]) -> T:
-        self._here.working = True
+    def _unit_of_work(
+        self, work: Callable[[Tx], T], begin: Callable[[], AbstractContextManager[Tx]] | None = None
+    ) -> T:
+        token = _WORKING.set((*_WORKING.get(), self))
         try:
-            return self._transaction(work)
+            return self._transaction(work, begin or self._write_engine.begin)
         finally:
-            self._here.working = False
+            _WORKING.reset(token)
 
-    def _transaction(self, work: Callable[[Tx], T]) -> T:
+    def _transaction(self, work: Callable[[Tx], T], begin: Callable[[], AbstractContextManager[Tx]]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._write_engine.begin() as tx:
+                with begin() as tx:
                     return work(tx)
             except DBAPIError as error:
                 if attempt == _ATTEMPTS or getattr(error.orig, "sqlstate", None) not in _RETRY_STATES:
                     raise
                 time.sleep(0.01 * attempt)
         raise AssertionError("the loop above returns or raises")
+
+    @contextmanager
+    def _without_foreign_keys(self) -> Iterator[Tx]:
+        """A transaction of SQLite; the switch has no effect inside of one."""
+        with self._write_engine.connect() as tx:
+            driver: Any = tx.connection.dbapi_connection
+            driver.execute("PRAGMA foreign_keys=OFF")
+            try:
+                with tx.begin():
+                    before = _broken(tx)
+                    yield tx
+                    if broken := sorted(_broken(tx) - before):
+                        found = ", ".join(f"{table} ({parent})" for table, parent in broken)
+                        raise RuntimeError(f"rows of these tables refer to what is not there: {found}")
+            finally:
+                driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _broken(tx: Tx) -> set[tuple[str, str]]:
+    """(table, the table that its rows refer to in vain)."""
+    return {(row[0], row[2]) for row in tx.exec_driver_sql("PRAGMA foreign_key_check")}
 
 
 def _postgres_engines(url: str, pool_size: int) -> tuple[Engine, Engine]:

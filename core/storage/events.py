@@ -39,6 +39,8 @@ class Event(Struct, frozen=True):
     stream_key: str
     payload: str
     source: str = LOCAL
+    headers: str = "{}"
+    """What belongs to its way and not to its content, as JSON text."""
 
 
 class Claimed(Struct, frozen=True):
@@ -51,6 +53,7 @@ class Claimed(Struct, frozen=True):
     event_type: str
     payload: str
     event_id: str
+    headers: str
 
 
 class DeliveryView(Struct, frozen=True):
@@ -78,7 +81,7 @@ _NEW_EVENT: Final = Prepared(
 _NEW_DELIVERY: Final = Prepared(sa.insert(d).inline())
 
 
-def _claim_statement(*, skip_locked: bool) -> Any:
+def _claim_statement(*, skip_locked: bool, of_stream: bool = False) -> Any:
     head = d.alias("head")
     earlier = sa.exists().where(
         head.c.subscriber == d.c.subscriber,
@@ -92,6 +95,7 @@ def _claim_statement(*, skip_locked: bool) -> Any:
         .order_by(d.c.available_at, d.c.id)
         .limit(sa.bindparam("p_limit"))
     )
+    ready = ready.where(d.c.stream_key == sa.bindparam("p_stream")) if of_stream else ready
     ready = ready.with_for_update(skip_locked=True) if skip_locked else ready
     chosen = ready.cte("chosen")
     return (
@@ -110,13 +114,19 @@ def _claim_statement(*, skip_locked: bool) -> Any:
 _CLAIM: Final = Prepared(
     {"sqlite": _claim_statement(skip_locked=False), "postgresql": _claim_statement(skip_locked=True)}
 )
+_CLAIM_OF_STREAM: Final = Prepared(
+    {
+        "sqlite": _claim_statement(skip_locked=False, of_stream=True),
+        "postgresql": _claim_statement(skip_locked=True, of_stream=True),
+    }
+)
 _DUE: Final = Prepared(
     sa.select(d.c.id).where(d.c.state == constant(0), d.c.available_at <= sa.bindparam("p_now")).limit(1)
 )
 _EXPIRED: Final = Prepared(
     sa.select(d.c.id).where(d.c.state == constant(1), d.c.lease_until < sa.bindparam("p_now")).limit(1)
 )
-_EVENT: Final = Prepared(sa.select(e.c.type, e.c.payload, e.c.id).where(e.c.seq == sa.bindparam("p_seq")))
+_EVENT: Final = Prepared(sa.select(e.c.type, e.c.payload, e.c.id, e.c.headers).where(e.c.seq == sa.bindparam("p_seq")))
 _HELD: Final = (d.c.id == sa.bindparam("p_id"), d.c.state == constant(1), d.c.lease_owner == sa.bindparam("p_owner"))
 _FINISH: Final = Prepared(
     sa.update(d)
@@ -143,6 +153,18 @@ _RETRY: Final = Prepared(
         lease_until=None,
     )
 )
+_POSTPONE: Final = Prepared(
+    sa.update(d)
+    .where(*_HELD)
+    .values(
+        state=0,
+        attempts=d.c.attempts - 1,
+        last_error=sa.bindparam("p_why"),
+        available_at=sa.bindparam("p_at"),
+        lease_owner=None,
+        lease_until=None,
+    )
+)
 _RENEW: Final = Prepared(sa.update(d).where(*_HELD).values(lease_until=sa.bindparam("p_until")))
 _GIVE_BACK: Final = Prepared(
     sa.update(d).where(*_HELD).values(state=0, attempts=d.c.attempts - 1, lease_owner=None, lease_until=None)
@@ -162,6 +184,13 @@ _OF_STREAM: Final = Prepared(
     .where(e.c.stream_key == sa.bindparam("p_key"))
     .order_by(d.c.id)
 )  # fmt: skip
+_WAITING: Final = (
+    sa.select(d.c.subscriber, d.c.last_error, sa.func.count().over())
+    .select_from(d.join(e, d.c.event_seq == e.c.seq))
+    .where(d.c.state == constant(0), e.c.created_at < sa.bindparam("p_before"))
+    .order_by(d.c.id)
+    .limit(1)
+)
 _PUBLISHED: Final = Prepared(sa.select(e.c.payload).where(e.c.type == sa.bindparam("p_type")).order_by(e.c.seq))
 
 
@@ -178,6 +207,7 @@ def emit(tx: Tx, event: Event, subscribers: Sequence[str], now: datetime) -> int
             "type": event.type,
             "stream_key": event.stream_key,
             "payload": event.payload,
+            "headers": event.headers,
             "created_at": now,
         },
     )
@@ -201,9 +231,13 @@ def anything_expired(tx: Tx, now: datetime) -> bool:
     return _EXPIRED.one(tx, {"p_now": now}) is not None
 
 
-def claim(tx: Tx, owner: str, now: datetime, until: datetime, limit: int) -> tuple[Claimed, ...]:
-    """Take up to ``limit`` due deliveries, only the head of each (subscriber, stream key). Commit at once."""
-    taken = _CLAIM.all(tx, {"p_now": now, "p_limit": limit, "p_owner": owner, "p_until": until})
+def claim(
+    tx: Tx, owner: str, now: datetime, until: datetime, limit: int, stream: str | None = None
+) -> tuple[Claimed, ...]:
+    """Take up to ``limit`` due deliveries, of one ``stream`` key or of all, only the head of each (subscriber, stream
+    key). Commit at once."""
+    wanted = {"p_now": now, "p_limit": limit, "p_owner": owner, "p_until": until}
+    taken = _CLAIM.all(tx, wanted) if stream is None else _CLAIM_OF_STREAM.all(tx, {**wanted, "p_stream": stream})
     events = {seq: _EVENT.only(tx, {"p_seq": seq}) for seq in {row[4] for row in taken}}
     claimed = [Claimed(*row[:4], *events[row[4]]) for row in taken]
     return tuple(sorted(claimed, key=lambda at: at.delivery_id))
@@ -229,6 +263,11 @@ def retry(tx: Tx, delivery_id: int, owner: str, *, error: str, ms: int, at: date
     return _RETRY.run(tx, parameters) == 1
 
 
+def postpone(tx: Tx, delivery_id: int, owner: str, *, why: str, at: datetime) -> bool:
+    """Give a delivery back until ``at`` as if it had not been tried; False when the lease was lost."""
+    return _POSTPONE.run(tx, {"p_id": delivery_id, "p_owner": owner, "p_why": why, "p_at": at}) == 1
+
+
 def renew(tx: Tx, delivery_id: int, owner: str, until: datetime) -> bool:
     return _RENEW.run(tx, {"p_id": delivery_id, "p_owner": owner, "p_until": until}) == 1
 
@@ -245,6 +284,12 @@ def reap(tx: Tx, now: datetime) -> int:
 
 def counts(tx: Tx) -> dict[DeliveryState, int]:
     return {DeliveryState(row[0]): row[1] for row in _COUNTS.all(tx, {})}
+
+
+def oldest_waiting(tx: Tx, before: datetime) -> tuple[str, str, int] | None:
+    """Of the deliveries that have waited since ``before``: the oldest one's receiver and why it waits, and how many."""
+    row = tx.execute(_WAITING, {"p_before": before}).one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
 
 
 def deliveries_of(tx: Tx, stream_key: str) -> tuple[DeliveryView, ...]:

@@ -18,8 +18,6 @@ _CLOCK: Final = {
     "sqlite": sa.text("SELECT (julianday('now') - 2440587.5) * 86400.0"),
     "postgresql": sa.text("SELECT extract(epoch FROM clock_timestamp())"),
 }
-_VERSION: Final = sa.table("alembic_version", sa.column("version_num"))
-_REVISION: Final = sa.select(_VERSION.c.version_num)
 _NOTHING: Final = sa.update(store).where(sa.false()).values(name="")
 
 
@@ -43,11 +41,12 @@ def wanted_revision() -> str:
     return max(file.name for file in folder.iterdir() if file.name[:1].isdigit()).partition("_")[0]
 
 
-def revision_of(tx: Tx) -> str | None:
-    """The revision that the database is at; None: an empty database."""
-    if not sa.inspect(tx).has_table(_VERSION.name):
+def revision_of(tx: Tx, version_table: str = "alembic_version") -> str | None:
+    """The revision that the core's tables are at, or those of the plugin with that version table; None: before any."""
+    if not sa.inspect(tx).has_table(version_table):
         return None
-    found: str | None = tx.execute(_REVISION).scalar_one_or_none()
+    versions = sa.table(version_table, sa.column("version_num"))
+    found: str | None = tx.execute(sa.select(versions.c.version_num)).scalar_one_or_none()
     return found
 
 
