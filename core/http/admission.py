@@ -16,7 +16,7 @@ from tillhook.core.domain.problems import forbidden, unauthenticated
 from tillhook.core.http.auth import PUBLIC, Verifier
 from tillhook.core.http.work import Workers
 from tillhook.core.roles.offers import Principal
-from tillhook.core.services.access import ROLES
+from tillhook.core.roles.people import ROLES
 
 ROLES_KEY: Final = "roles"
 

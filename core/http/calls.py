@@ -15,7 +15,7 @@ from litestar.params import HeaderParameter
 from msgspec import Struct
 
 from tillhook.core.roles.offers import Principal
-from tillhook.core.services.access import DEVICE, GUEST, OPERATOR, SHOPPER, STAFF
+from tillhook.core.roles.people import DEVICE, GUEST, OPERATOR, SHOPPER, STAFF
 from tillhook.core.services.platform import Platform
 from tillhook.core.services.wire import Reply
 from tillhook.core.storage.idempotency import Once

@@ -20,6 +20,8 @@ from tillhook.core.domain.problems import not_found
 from tillhook.core.http.admission import function_of, handlers
 from tillhook.core.http.auth import PUBLIC
 from tillhook.core.http.error_reference import render_html
+from tillhook.core.http.guest_document import Described
+from tillhook.core.http.guests import GUEST
 from tillhook.core.http.problems import PROBLEM_JSON, ProblemBody
 
 TITLE: Final = "tillhook"
@@ -190,7 +192,12 @@ def _completed(app: Litestar, schema: dict[str, Any]) -> dict[str, Any]:
         }
     }
     problem = {"$ref": "#/components/responses/Problem"}
+    guests = Described(handler.opt[GUEST] for _, _, handler in handlers(app) if GUEST in handler.opt)
+    components["schemas"].update(guests.components)
+    schema["tags"] = [*schema.get("tags", ()), *guests.tags]
     for method, path, handler in handlers(app):
+        if GUEST in handler.opt:
+            schema["paths"].setdefault(path, {})[method.lower()] = guests.operation(handler.opt[GUEST], problem)
         operation = schema["paths"].get(path, {}).get(method.lower())
         if operation is None:
             continue

@@ -12,7 +12,9 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from tillhook.core.domain.problems import Problem, malformed_request, not_found, too_many_requests
 from tillhook.core.http.auth import Verifier
+from tillhook.core.http.cookies import token_of
 from tillhook.core.http.limits import RateLimit
+from tillhook.core.http.look import PAGE_POLICY
 from tillhook.core.http.problems import PROBLEM_JSON, encode, headers_of
 from tillhook.core.http.request_ids import REQUEST_ID, acceptable_request_id
 from tillhook.core.telemetry import logs, metrics, tracing
@@ -23,11 +25,7 @@ QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
 """Probes: logged on level debug only."""
 
 _REQUEST_ID_HEADER: Final = REQUEST_ID.encode()
-_PAGE_POLICY: Final = (
-    b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    b"frame-ancestors 'none'"
-)
-"""For HTML that brings no policy of its own: text and style, nothing that runs."""
+_PAGE_POLICY: Final = PAGE_POLICY.encode()
 
 
 class Edge:
@@ -64,17 +62,21 @@ class Edge:
             finally:
                 self._tell(scope, state, status, time.perf_counter() - started)
 
-    def _read_headers(self, scope: Scope, state: dict[str, Any]) -> str:
-        """Put the request id, the bearer token and a caller already known into ``state``."""
+    def _read_headers(self, scope: HTTPScope, state: dict[str, Any]) -> str:
+        """Put the request id, the bearer token (for a page also out of its cookie) and a caller already known into
+        ``state``."""
         request_id = None
         for name, value in scope["headers"]:
             if name == b"authorization":
                 if value[:7].lower() == b"bearer ":
-                    token = state["bearer"] = value[7:].strip()
-                    if caller := self._verifier.known(token):
-                        state["who"] = caller
+                    state["bearer"] = value[7:].strip()
             elif name == _REQUEST_ID_HEADER:
                 request_id = acceptable_request_id(value)
+        token = state.get("bearer") or token_of(scope)
+        if token:
+            state["bearer"] = token
+            if caller := self._verifier.known(token):
+                state["who"] = caller
         state["request_id"] = request_id or self._new_id("req")
         return str(state["request_id"])
 
@@ -141,7 +143,8 @@ def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple
     if b"cache-control" not in given:
         headers.append((b"cache-control", b"no-store"))
     if given.get(b"content-type", b"").startswith(b"text/html"):
-        headers.append((b"referrer-policy", b"no-referrer"))
+        if b"referrer-policy" not in given:
+            headers.append((b"referrer-policy", b"no-referrer"))
         if b"content-security-policy" not in given:
             headers.append((b"content-security-policy", _PAGE_POLICY))
     return headers

@@ -29,8 +29,11 @@ from tillhook.core.domain.problems import (
     unauthenticated,
     unsupported_media_type,
 )
+from tillhook.core.http.cookies import in_pages
+from tillhook.core.http.look import html
 from tillhook.core.http.reading import plain
 from tillhook.core.http.request_ids import REQUEST_ID, request_id_of
+from tillhook.core.http.signing_in import sign_in_address
 
 PROBLEM_JSON: Final = "application/problem+json"
 REFERENCE: Final = "/docs/errors"
@@ -77,21 +80,21 @@ def headers_of(problem: Problem, *, token_sent: bool = False) -> dict[str, str]:
     headers = {}
     status = problem.kind.status
     seconds = problem.facts.get("retry_after", RETRY_SECONDS if status in (429, 503) else None)
-    if isinstance(seconds, (int, float)):
+    if isinstance(seconds, (int, float)) and math.isfinite(seconds):  # plugins give facts, too
         headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if token_sent else "Bearer"
     return headers
 
 
-def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
+def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """The answer to a request that met a problem."""
     if problem.kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("problem", code=problem.code, detail=problem.detail)
     return _response(request, problem)
 
 
-def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """What Litestar itself refuses, in our words."""
     if error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
         return answer_defect(request, error)
@@ -101,7 +104,7 @@ def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException)
     return response
 
 
-def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Anything unforeseen: the log has it whole, the answer only the request's id to find it by."""
     log.error("internal_error", exc_info=error)
     return _response(request, defect(request_id_of(request.scope)))
@@ -111,7 +114,7 @@ def defect(request_id: str) -> Problem:
     return internal_error(f"This is a defect on our side. Report it with the request id {request_id}.")
 
 
-ANSWERS: Final[Mapping[int | type[Exception], Callable[..., Response[bytes]]]] = {
+ANSWERS: Final[Mapping[int | type[Exception], Callable[..., Response[Any]]]] = {
     Problem: answer,
     HTTPException: answer_http_exception,
     LitestarException: answer_defect,
@@ -119,14 +122,24 @@ ANSWERS: Final[Mapping[int | type[Exception], Callable[..., Response[bytes]]]] =
 }
 
 
-def _response(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
+def _response(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     request_id = request_id_of(request.scope)
+    if in_pages(request.scope):
+        return _for_a_person(request, problem, request_id)
     return Response(
         encode(problem, instance=request.scope["path"], request_id=request_id),
         status_code=problem.kind.status,
         media_type=PROBLEM_JSON,
         headers={**headers_of(problem, token_sent="bearer" in request.scope["state"]), REQUEST_ID: request_id},
     )
+
+
+def _for_a_person(request: Request[Any, Any, Any], problem: Problem, request_id: str) -> Response[Any]:
+    """The same as a page. Who is not known is sent to sign in."""
+    if problem.kind is unauthenticated:
+        return Response(b"", status_code=303, headers={"Location": sign_in_address(request.scope)})
+    headers = {**headers_of(problem), REQUEST_ID: request_id}
+    return html("problem.html", status=problem.kind.status, headers=headers, problem=problem, request_id=request_id)
 
 
 def _allowed_methods(request: Request[Any, Any, Any]) -> list[str]:

@@ -27,20 +27,29 @@ class StrictRequest(Request[Principal, Principal, State]):
 
     async def json(self) -> Any:
         """The body. Raises the problems ``malformed_body`` and ``unsupported_media_type``."""
-        kind, _ = self.content_type
-        if kind and kind != "application/json" and not kind.endswith("+json"):
-            raise unsupported_media_type(f"The body is {kind[:60]}; send it with Content-Type: application/json.")
         field = self.route_handler.parsed_data_field
-        raw = await self.body()
-        try:
-            value = _decoder(field.annotation if field is not None else Any).decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise malformed(error) from error
-        except RecursionError as error:
-            raise malformed_body("The body is nested too deeply.") from error
-        if rb"\u0000" in raw and _has_nul(msgspec.json.decode(raw)):
-            raise malformed_body("The body contains a NUL character, which no text here may have.")
-        return value
+        return decode(await json_of(self), field.annotation if field is not None else Any)
+
+
+async def json_of(request: Request[Any, Any, Any]) -> bytes:
+    """The body as it was sent. Raises ``unsupported_media_type`` when it says that it is no JSON."""
+    kind, _ = request.content_type
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise unsupported_media_type(f"The body is {kind[:60]}; send it with Content-Type: application/json.")
+    return await request.body()
+
+
+def decode(raw: bytes, kind: Any) -> Any:
+    """JSON as a type, strictly. Raises ``malformed_body`` naming the field that is wrong."""
+    try:
+        value = _decoder(kind).decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise malformed(error) from error
+    except RecursionError as error:
+        raise malformed_body("The body is nested too deeply.") from error
+    if rb"\u0000" in raw and _has_nul(msgspec.json.decode(raw)):
+        raise malformed_body("The body contains a NUL character, which no text here may have.")
+    return value
 
 
 def _has_nul(value: Any) -> bool:
@@ -53,24 +62,36 @@ def _has_nul(value: Any) -> bool:
 
 _MISSING: Final = re.compile(r"Object missing required field `(?P<name>.+)`")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<name>.+)`")
+_IS_MISSING: Final = "is missing"
+_IS_UNKNOWN: Final = "is not a field that is known here"
+_ABOUT_THE_NAME: Final = (_IS_MISSING, _IS_UNKNOWN)
 _PLACE: Final = re.compile(r" - at `\$(?P<path>.*)`$", re.DOTALL)
 _LONGEST: Final = 200
 
 
 def malformed(error: Exception) -> Problem:
     """A body that msgspec refused: which field, and what was expected there."""
+    if not isinstance(error, msgspec.ValidationError):
+        return malformed_body(f"The body is not JSON: {plain(str(error))}.")
+    field, words = complaint(error)
+    facts = {} if words in _ABOUT_THE_NAME else {"expected": words}
+    return malformed_body(sentence(field or "The body", words), field=field, **facts)
+
+
+def sentence(field: str, words: str) -> str:
+    return f"{field} {words}." if words in _ABOUT_THE_NAME else f"{field}: {words}."
+
+
+def complaint(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Which field (empty: the whole) msgspec refused, and what it says about it."""
     message = str(error)
     place = _PLACE.search(message)
     path = place["path"].lstrip(".") if place else ""
     message = message[: place.start()] if place else message
-    for pattern, words in ((_MISSING, "is missing"), (_UNKNOWN, "is not a field that is known here")):
+    for pattern, words in ((_MISSING, _IS_MISSING), (_UNKNOWN, _IS_UNKNOWN)):
         if found := pattern.fullmatch(message):
-            field = _short(f"{path}.{found['name']}" if path else found["name"])
-            return malformed_body(f"{field} {words}.", field=field)
-    if isinstance(error, msgspec.ValidationError):
-        field = _short(path)
-        return malformed_body(f"{field or 'The body'}: {plain(message)}.", field=field, expected=plain(message))
-    return malformed_body(f"The body is not JSON: {plain(message)}.")
+            return _short(f"{path}.{found['name']}" if path else found["name"]), words
+    return _short(path), plain(message)
 
 
 def plain(message: str) -> str:

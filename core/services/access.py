@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from tillhook.core.domain.basket import Basket
 from tillhook.core.domain.order import Order
 from tillhook.core.domain.problems import basket_not_found, forbidden, order_not_found
 from tillhook.core.domain.store import Store
 from tillhook.core.plugins.shop import Shop
 from tillhook.core.roles.offers import Principal
-
-SHOPPER: Final = "shopper"
-GUEST: Final = "guest"
-STAFF: Final = "staff"
-DEVICE: Final = "device"
-OPERATOR: Final = "operator"
-ROLES: Final = frozenset({SHOPPER, GUEST, STAFF, DEVICE, OPERATOR})
-
-SHOPPERS: Final = frozenset({SHOPPER, GUEST})
+from tillhook.core.roles.people import DEVICE, OPERATOR, SHOPPERS, STAFF
 
 
 def may_act_in(store: Store, who: Principal, shop: Shop) -> None:

@@ -9,7 +9,7 @@ from tests.http.parts import Provider, claims, client, ec_key, server, token
 from tillhook.core.http.admission import RolesMissing, handlers
 from tillhook.core.http.journey import JOURNEY
 from tillhook.core.http.server import Server
-from tillhook.core.services.access import ROLES
+from tillhook.core.roles.people import ROLES
 
 KEY = ec_key()
 TOKENS = {role: token(KEY, claims(sub=role, roles=[role])).decode() for role in ROLES}

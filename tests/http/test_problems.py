@@ -8,7 +8,8 @@ from litestar.testing import TestClient
 
 from tests.http import routes
 from tests.http.parts import client, server
-from tillhook.core.domain.problems import PROBLEMS
+from tillhook.core.domain.problems import PROBLEMS, plugin_refused
+from tillhook.core.http.problems import headers_of
 from tillhook.core.http.server import Server
 
 
@@ -16,6 +17,12 @@ from tillhook.core.http.server import Server
 def api() -> Iterator[TestClient[Server]]:
     with client(server(*routes.EVERY)) as found:
         yield found
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), "soon", None])
+def test_a_wait_that_is_no_number_of_seconds_is_left_out(seconds: object) -> None:
+    assert headers_of(plugin_refused("The club is full.", retry_after=seconds)) == {}
+    assert headers_of(plugin_refused("The club is full.", retry_after=0.2)) == {"Retry-After": "1"}
 
 
 def test_a_problem_has_the_members_of_rfc_9457_and_ours(api: TestClient[Server]) -> None:
