@@ -24,7 +24,7 @@ from tillhook.core.domain.payment import PAID, Payment
 from tillhook.core.domain.problems import epc_already_sold
 from tillhook.core.domain.store import Store
 from tillhook.core.plugins.shop import Shop
-from tillhook.core.services.announcing import announce
+from tillhook.core.services.announcing import announce, payment_shadows
 from tillhook.core.services.ordering import AuditMismatch
 from tillhook.core.services.platform import Platform
 from tillhook.core.storage.baskets import audited_total, move_basket
@@ -104,7 +104,16 @@ def _plan_duties(tx: Tx, c: Completion) -> Completion:
     duties = SALE_DUTIES + (EPC_DUTIES if c.order.epcs else ())
     facts = {"order_id": c.order.order_id, "payment_id": c.payment.payment_id}
     announce(
-        tx, c.shop, "order_completed", c.order.order_id, facts, c.now, c.platform.new_id, duties=duties, always=True
+        tx,
+        c.shop,
+        "order_completed",
+        c.order.order_id,
+        facts,
+        c.now,
+        c.platform.new_id,
+        duties=duties,
+        also=payment_shadows(c.shop, c.order.order_id, c.payment.amount),
+        always=True,
     )
     return c
 

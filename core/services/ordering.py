@@ -23,8 +23,9 @@ from tillhook.core.domain.store import Store
 from tillhook.core.domain.tax import TaxResult
 from tillhook.core.plugins.shop import Shop
 from tillhook.core.roles.offers import Principal
-from tillhook.core.services.access import SHOPPERS, customer_of, may_act_in, own_basket, own_order
-from tillhook.core.services.announcing import announce
+from tillhook.core.roles.people import SHOPPERS
+from tillhook.core.services.access import customer_of, may_act_in, own_basket, own_order
+from tillhook.core.services.announcing import announce, order_shadows
 from tillhook.core.services.calculating import tax_of
 from tillhook.core.services.once import Overtaken, earlier_reply, remember
 from tillhook.core.services.platform import Platform
@@ -106,7 +107,9 @@ def _order(
         order = replace(order, o_id=next_number(tx, store.store_id, ORDER, first=shop.settings.order.first_number))
         insert_order(tx, order)
         insert_payment(tx, payment, now)
-        announce(tx, shop, "order_created", order.order_id, {"order_id": order.order_id}, now, platform.new_id)
+        facts = {"order_id": order.order_id}
+        also = order_shadows(shop, order.order_id)
+        announce(tx, shop, "order_created", order.order_id, facts, now, platform.new_id, also=also)
         return remember(tx, once, reply(_created(order)), now)
 
     made = platform.db.write(work)

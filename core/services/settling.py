@@ -37,7 +37,7 @@ from tillhook.core.domain.payment import (
 from tillhook.core.domain.problems import order_not_found
 from tillhook.core.domain.store import Store
 from tillhook.core.plugins.shop import Shop
-from tillhook.core.services.announcing import announce, subscriber
+from tillhook.core.services.announcing import CORE, announce, payment_shadows, subscriber
 from tillhook.core.services.answers import changed, reason_of, tells_of_money, understood
 from tillhook.core.services.completing import Completion, complete, take_epcs
 from tillhook.core.services.once import remember_open
@@ -60,7 +60,7 @@ from tillhook.core.telemetry.logs import note
 log = structlog.get_logger("tillhook.payments")
 
 ATTEMPTS: Final = 8
-COMPLETE_LATER: Final = subscriber("complete_order", "core")
+COMPLETE_LATER: Final = subscriber("complete_order", CORE)
 GIVEN_UP: Final = frozenset({PaymentStatus.REJECTED, PaymentStatus.ERROR})
 """An attempt ended without money, as far as is known; the next one may begin."""
 
@@ -175,16 +175,17 @@ def bypass(platform: Platform, case: Case) -> Case:
     return replace(case, order=order, payment=payment)
 
 
-def finish_order(platform: Platform, order_id: str) -> None:
+def finish_order(platform: Platform, order_id: str) -> str:
     """Complete an order whose capture is recorded; nothing to do when it is complete. The duty ``complete_order``."""
     case = load_case(platform, order_id)
     if case.order.status is not OrderStatus.CREATED:
-        return
+        return ""
     now = platform.clock()
     completion = Completion(platform, case.shop, case.store, case.payment, case.order, now)
     platform.db.write(lambda tx: complete(tx, completion))
     platform.observe_order(case.store.store_type)
     platform.wake()
+    return ""
 
 
 def _settle(
@@ -278,7 +279,8 @@ def _follow(tx: Tx, platform: Platform, case: Case, event: PaymentEvent, now: da
             payload = msgspec.json.encode(facts).decode()
             emit(tx, Event(platform.new_id("evt"), "payment_captured", order.order_id, payload), [COMPLETE_LATER], now)
         case PaymentEvent.DECLINED:
-            announce(tx, case.shop, "payment_declined", order.order_id, facts, now, platform.new_id)
+            also = payment_shadows(case.shop, order.order_id, payment.amount)
+            announce(tx, case.shop, "payment_declined", order.order_id, facts, now, platform.new_id, also=also)
     return order
 
 

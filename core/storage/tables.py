@@ -297,3 +297,43 @@ idempotency = sa.Table(
     sa.Column("body", sa.Text()),
     sa.Column("created_at", Instant(), nullable=False),
 )
+
+shadow_comparison = sa.Table(
+    "shadow_comparison",
+    metadata,
+    sa.Column("order_id", _Id, sa.ForeignKey("sale_order.order_id"), primary_key=True),
+    sa.Column("asked", sa.String(16), primary_key=True),
+    sa.Column("shadow", _Code, primary_key=True),
+    sa.Column("live", _Code, nullable=False),
+    sa.Column("store_type", _Code, nullable=False),
+    sa.Column("region", sa.String(8), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("differences", sa.Text(), nullable=False),
+    _amount("amount"),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("milliseconds", sa.Integer(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Index("ix_shadow_comparison_at", "at"),
+)
+
+schedule = sa.Table(
+    "schedule",
+    metadata,
+    sa.Column("plugin", _Code, primary_key=True),
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("place", sa.String(200), primary_key=True),
+    sa.Column("next_at", Instant(), nullable=False),
+    sa.Column("lease_owner", sa.String(100)),
+    sa.Column("lease_until", Instant()),
+    sa.Column("last_started_at", Instant()),
+    sa.Column("last_finished_at", Instant()),
+    _text("last_error"),
+)
+
+consumer = sa.Table(
+    "consumer",
+    metadata,
+    sa.Column("topic", sa.String(100), primary_key=True),
+    sa.Column("plugin", _Code, primary_key=True),
+    sa.Column("place", sa.String(200), primary_key=True),
+)
