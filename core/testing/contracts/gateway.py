@@ -1,81 +1,49 @@
-"""What every payment gateway keeps: one effect per key, nothing beyond what is declared, held or captured."""
+"""What every payment gateway keeps: one effect per key, nothing beyond what is declared, held or captured.
+
+The fault matrix, the limits, the webhooks and the secrets are promises of their own files; all are inherited here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Final
 
 import pytest
 
-from tillhook.core.domain.money import Money
 from tillhook.core.domain.payment import (
-    ActionRequired,
     Authorised,
     Cancelled,
     Captured,
     Declined,
     NotSent,
-    Outcome,
     Pending,
     Refunded,
     Unknown,
 )
-from tillhook.core.roles.gateway import Capabilities, PaymentGateway, PaymentRequest, SessionRequest
+from tillhook.core.roles.gateway import Capabilities, PaymentGateway
 from tillhook.core.roles.outside import NoAnswer, Outside
-from tillhook.core.testing.outside import RecordingOutside
-from tillhook.core.testing.subject import PLANTED, build
-from tillhook.hookspecs import Plugin
+from tillhook.core.testing.contracts.gateway_faults import FaultPromises
+from tillhook.core.testing.contracts.gateway_limits import LimitPromises
+from tillhook.core.testing.contracts.gateway_secrets import SecretPromises
+from tillhook.core.testing.contracts.gateway_subject import refusable, refused
+from tillhook.core.testing.contracts.gateway_webhooks import WebhookPromises
 
-_OUTCOMES: Final = (
-    Authorised, Captured, ActionRequired, Declined, Pending, Refunded, Cancelled, NotSent, Unknown,
-)  # fmt: skip
 AT_ONCE: Final = 8
 
 
-class PaymentGatewayContract:
-    """Inherit it, name the plugin and the details that approve, decline and lose an answer, and say what was taken::
+class PaymentGatewayContract(FaultPromises, LimitPromises, WebhookPromises, SecretPromises):
+    """Inherit it, name the plugin and the provider's simulator, and the details that approve and decline::
 
-    class TestAcmePay(PaymentGatewayContract):
-        plugin = AcmePay
-        settings = {"secret_key": "env:ACME_KEY"}
-        approve, decline = {"token": "ok"}, {"token": "no"}
+        class TestAcmePay(PaymentGatewayContract):
+            plugin = AcmePay
+            settings = {"api_key": "env:ACMEPAY_API_KEY"}
+            simulator = AcmePaySimulator
+            approve, decline = {"token": "ok"}, {"token": "no"}
 
-        def captured(self, gateway, merchant_reference): ...
+    A provider without a simulator says what it took (``captured``), and which details break a call (``lost``,
+    ``faults``); lines that nobody can cut are skipped, and the report says so.
     """
-
-    plugin: ClassVar[type[Plugin]]
-    settings: ClassVar[Mapping[str, Any]] = {}
-    gateway_name: ClassVar[str] = ""
-    """Which gateway, for a plugin that offers several."""
-    currency: ClassVar[str] = "EUR"
-    approve: ClassVar[Mapping[str, Any]]
-    """``details`` of a payment that is approved."""
-    decline: ClassVar[Mapping[str, Any]]
-    """``details`` of a payment that is declined."""
-    lost: ClassVar[Mapping[str, Any] | None] = None
-    """``details`` of a payment that is approved and whose answer is lost on the way back."""
-
-    def captured(self, gateway: PaymentGateway, merchant_reference: str) -> int:
-        """Minor units taken so far, read at the provider and not through the gateway's verbs."""
-        raise NotImplementedError(f"{type(self).__name__} must say how to read what the provider took")
-
-    def lend(self) -> Outside:
-        """What the gateway may call; override it to put the provider's simulator behind it."""
-        return RecordingOutside()
-
-    @pytest.fixture
-    def gateway(self, tmp_path: Path) -> PaymentGateway:
-        offered = build(self.plugin, self.settings, tmp_path).payment_gateways()
-        named = [at for at in offered if self.gateway_name in ("", at.name)]
-        assert len(named) == 1, f"gateway_name must pick one of {[at.name for at in offered]}"
-        return named[0]
-
-    @pytest.fixture
-    def outside(self) -> Outside:
-        return self.lend()
 
     # --- what it declares
 
@@ -86,10 +54,7 @@ class PaymentGatewayContract:
         assert gateway.capabilities.methods
 
     def test_a_session_offers_only_declared_methods(self, gateway: PaymentGateway, outside: Outside) -> None:
-        request = SessionRequest(
-            payment_id="pay_1", order_id="ord_1", amount=self.money(1999), store_id="S1", platform="ios"
-        )
-        session = gateway.create_session(request, outside)
+        session = gateway.create_session(self.session_request(), outside)
         assert session.client_secret
         assert set(session.payment_methods) <= set(gateway.capabilities.methods)
 
@@ -109,25 +74,25 @@ class PaymentGatewayContract:
 
     def test_capture_takes_exactly_what_was_held_if_declared(self, gateway: PaymentGateway, outside: Outside) -> None:
         reference = self.approved(gateway, outside)
-        outcome = _refusable(gateway.capture, self.request("c1", psp_reference=reference), outside)
+        outcome = refusable(gateway.capture, self.request("c1", psp_reference=reference), outside)
         if gateway.capabilities.separate_capture:
             assert isinstance(outcome, Captured | Pending), outcome
         else:
-            assert _refused(outcome), outcome
+            assert refused(outcome), outcome
         assert self.captured(gateway, "pay_1") == 1999
 
     def test_a_partial_capture_is_refused_unless_declared(self, gateway: PaymentGateway, outside: Outside) -> None:
         if not gateway.capabilities.separate_capture:
             pytest.skip("captures are not separate")
         reference = self.approved(gateway, outside)
-        outcome = _refusable(gateway.capture, self.request("c1", minor=1000, psp_reference=reference), outside)
+        outcome = refusable(gateway.capture, self.request("c1", minor=1000, psp_reference=reference), outside)
         allowed = gateway.capabilities.partial_capture
-        assert _refused(outcome) != allowed, outcome
+        assert refused(outcome) != allowed, outcome
         assert self.captured(gateway, "pay_1") == (1000 if allowed else 0)
 
     def test_no_more_is_captured_than_was_held(self, gateway: PaymentGateway, outside: Outside) -> None:
         reference = self.approved(gateway, outside)
-        assert _refused(_refusable(gateway.capture, self.request("c1", minor=2000, psp_reference=reference), outside))
+        assert refused(refusable(gateway.capture, self.request("c1", minor=2000, psp_reference=reference), outside))
         assert self.captured(gateway, "pay_1") in (0, 1999)
 
     def test_what_was_held_can_be_released(self, gateway: PaymentGateway, outside: Outside) -> None:
@@ -135,7 +100,7 @@ class PaymentGatewayContract:
             pytest.skip("nothing is ever only held")
         reference = self.approved(gateway, outside)
         assert isinstance(gateway.cancel(self.request("x1", psp_reference=reference), outside), Cancelled | Pending)
-        _refusable(gateway.capture, self.request("c1", psp_reference=reference), outside)
+        refusable(gateway.capture, self.request("c1", psp_reference=reference), outside)
         assert self.captured(gateway, "pay_1") == 0
 
     # --- refunds
@@ -143,22 +108,22 @@ class PaymentGatewayContract:
     def test_no_more_is_refunded_than_was_captured(self, gateway: PaymentGateway, outside: Outside) -> None:
         reference = self.taken(gateway, outside)
         too_much = self.request("r1", minor=2000, psp_reference=reference)
-        assert _refused(_refusable(gateway.refund, too_much, outside))
+        assert refused(refusable(gateway.refund, too_much, outside))
 
     def test_refunds_together_stay_within_what_was_captured(self, gateway: PaymentGateway, outside: Outside) -> None:
         reference = self.taken(gateway, outside)
-        whole = _refusable(gateway.refund, self.request("r1", psp_reference=reference), outside)
+        whole = refusable(gateway.refund, self.request("r1", psp_reference=reference), outside)
         if not gateway.capabilities.refunds:
-            assert _refused(whole), f"refunds are not declared, yet it answered {whole}"
+            assert refused(whole), f"refunds are not declared, yet it answered {whole}"
             return
         assert isinstance(whole, Refunded | Pending), whole
-        assert _refused(_refusable(gateway.refund, self.request("r2", minor=1, psp_reference=reference), outside))
+        assert refused(refusable(gateway.refund, self.request("r2", minor=1, psp_reference=reference), outside))
 
     def test_a_partial_refund_is_refused_unless_declared(self, gateway: PaymentGateway, outside: Outside) -> None:
         reference = self.taken(gateway, outside)
-        outcome = _refusable(gateway.refund, self.request("r1", minor=500, psp_reference=reference), outside)
+        outcome = refusable(gateway.refund, self.request("r1", minor=500, psp_reference=reference), outside)
         declared = gateway.capabilities.refunds and gateway.capabilities.partial_refunds
-        assert _refused(outcome) != declared, outcome
+        assert refused(outcome) != declared, outcome
 
     # --- one key, one effect
 
@@ -188,7 +153,7 @@ class PaymentGatewayContract:
         first = gateway.refund(self.request("r1", minor=1500, psp_reference=reference), outside)
         assert gateway.refund(self.request("r1", minor=1500, psp_reference=reference), outside) == first
         rest = gateway.refund(self.request("r2", minor=499, psp_reference=reference), outside)
-        assert not _refused(rest), f"the repeated refund was made twice: {rest}"
+        assert not refused(rest), f"the repeated refund was made twice: {rest}"
 
     # --- what is not understood is neither failed nor done
 
@@ -222,69 +187,3 @@ class PaymentGatewayContract:
     def test_an_operation_that_never_was_has_no_outcome(self, gateway: PaymentGateway, outside: Outside) -> None:
         outcome = gateway.inquire(self.request("never"), outside)
         assert isinstance(outcome, NotSent | Unknown | Pending), outcome
-
-    # --- webhooks and secrets
-
-    @pytest.mark.parametrize("body", [b"", b"{}", b'{"amount": 1999}', b"\xff\xfe"])
-    def test_a_webhook_that_is_not_signed_is_refused(self, gateway: PaymentGateway, body: bytes) -> None:
-        with pytest.raises(ValueError, match=r"."):
-            gateway.read_webhook({"Content-Type": "application/json"}, body)
-
-    def test_no_answer_shows_a_secret(self, gateway: PaymentGateway, outside: Outside) -> None:
-        outcomes: list[Outcome] = [
-            gateway.authorise(self.request("a1", details=self.approve), outside),
-            gateway.authorise(self.request("a2", details=self.decline, reference="pay_2"), outside),
-            gateway.inquire(self.request("never"), outside),
-        ]
-        assert all(isinstance(outcome, _OUTCOMES) for outcome in outcomes)
-        assert PLANTED not in repr((outcomes, gateway.capabilities, vars(gateway)))
-
-    # --- words of this suite
-
-    def money(self, minor: int) -> Money:
-        return Money(minor, self.currency)
-
-    def request(
-        self,
-        key: str,
-        *,
-        minor: int = 1999,
-        psp_reference: str = "",
-        details: Mapping[str, Any] | None = None,
-        reference: str = "pay_1",
-    ) -> PaymentRequest:
-        return PaymentRequest(
-            operation_id=f"op_{key}",
-            merchant_reference=reference,
-            idempotency_key=f"{reference}-{key}",
-            amount=self.money(minor),
-            psp_reference=psp_reference,
-            details=details or {},
-        )
-
-    def approved(self, gateway: PaymentGateway, outside: Outside) -> str:
-        """Authorise 1999 for ``pay_1``; the provider's reference."""
-        outcome = gateway.authorise(self.request("a1", details=self.approve), outside)
-        assert isinstance(outcome, Authorised | Captured), outcome
-        return outcome.psp_reference
-
-    def taken(self, gateway: PaymentGateway, outside: Outside) -> str:
-        """Authorise and capture 1999 for ``pay_1``; the provider's reference."""
-        reference = self.approved(gateway, outside)
-        if gateway.capabilities.separate_capture:
-            outcome = gateway.capture(self.request("c1", psp_reference=reference), outside)
-            assert isinstance(outcome, Captured), outcome
-        return reference
-
-
-def _refusable(verb: Any, request: PaymentRequest, outside: Outside) -> Outcome | NotImplementedError:
-    try:
-        outcome: Outcome = verb(request, outside)
-    except NotImplementedError as refusal:
-        return refusal
-    return outcome
-
-
-def _refused(outcome: Outcome | NotImplementedError) -> bool:
-    """A clear no, in any of its forms; ``Unknown`` is none."""
-    return isinstance(outcome, Declined | NotSent | NotImplementedError)
