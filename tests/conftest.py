@@ -3,8 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.services.postgres import NoPostgres, Postgres
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> None:
+    """Drawing every local of every frame takes seconds for each exception that is logged."""
+    if not structlog.is_configured():
+        renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+        structlog.configure([structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, renderer])
 
 
 @pytest.fixture(scope="session")

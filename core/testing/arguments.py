@@ -1,4 +1,7 @@
-"""Arguments for any hook that fit one sale: what the core would hand over with it."""
+"""Arguments for any hook that fit one sale: what the core would hand over with it.
+
+Where a provider or a shopper could have written a card number, there is one: no plugin may show it.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from tillhook.core.domain.payment import Payment, PaymentStatus
 from tillhook.core.domain.receipt import Receipt, ReceiptType, Rule, Text
 from tillhook.core.domain.store import ScanCode, Store
 from tillhook.core.roles.outside import Outside
+from tillhook.core.testing.planted import PLANTED_CARD
 from tillhook.core.testing.strategies import baskets, customers, moments, names, order_of, refunds
 from tillhook.hookspecs import HOOKS
 
@@ -35,7 +39,7 @@ _FREE: Final[dict[str, Strategy]] = {
     "number": st.integers(1, 9_999_999),
     "status": st.sampled_from(("ACCEPTED", "READY_TO_COLLECT", "COLLECTED")),
     "source": st.just("wallet"),
-    "payload": st.just({"order_id": "ord_1", "amount_minor": 1999, "currency": "EUR"}),
+    "payload": st.just({"order_id": "ord_1", "amount_minor": 1999, "currency": "EUR", "card": PLANTED_CARD}),
     "at": moments,
 }
 """Arguments that have nothing to do with the sale, by name."""
@@ -56,7 +60,9 @@ def arguments_for(hook: str, sale: tuple[CompletedOrder, Store], outside: Outsid
 
 
 def _of_sale(order: CompletedOrder, store: Store) -> dict[Any, Strategy]:
-    payment = Payment("pay_1", order.order_id, "provider", PaymentStatus.REJECTED, order.total, message="Declined.")
+    payment = Payment(
+        "pay_1", order.order_id, "provider", PaymentStatus.REJECTED, order.total, message=f"Declined: {PLANTED_CARD}."
+    )
     receipt = names.map(lambda name: Receipt(ReceiptType.ORDER, "Receipt", "en", (Text(name), Rule())))
     return {
         CompletedOrder: st.just(order),
@@ -98,7 +104,17 @@ def _of_store(store: Store) -> dict[Any, Strategy]:
         ),
         SettlementEntry: st.sampled_from(SettlementKind).map(
             lambda kind: SettlementEntry(
-                "provider", kind, "psp_1", "pay_1", date(2026, 5, 4), None, store.currency, 1999, 30, 1969
+                "provider",
+                kind,
+                "psp_1",
+                "pay_1",
+                date(2026, 5, 4),
+                None,
+                store.currency,
+                1999,
+                30,
+                1969,
+                raw={"card": PLANTED_CARD},
             )
         ),
         Discrepancy: st.just(Discrepancy("amount", store.store_id, "ord_1", "19.99 EUR", "19.98 EUR")),

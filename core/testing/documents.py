@@ -1,4 +1,4 @@
-"""Reading documents whose form we do not know: does this amount, this number, this line stand in it?"""
+"""Reading documents whose form we do not know: is it whole, does this amount, this number, this line stand in it?"""
 
 from __future__ import annotations
 
@@ -6,18 +6,55 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+from xml.etree import ElementTree as ET
 
 from tillhook.core.domain.basket import BasketLine
 from tillhook.core.domain.completed import PosLog
 from tillhook.core.domain.money import Money
 
 _GROUP = r"[.,'’\u00a0\u202f ]?"
+_NEGATIVE: Final = re.compile(r"[-−]\s?\d[\d.,'’\u00a0\u202f ]*|\(\d[\d.,]*\)|\d[\d.,]*-")
+
+
+def fault_in_form(document: PosLog) -> str:
+    """Why it cannot be read as the JSON or XML that its media type says; empty when it can, or is something else."""
+    try:
+        if is_json(document):
+            json.loads(document.document)
+        elif is_xml(document):
+            ET.fromstring(document.document.encode())  # noqa: S314 - the plugin's own document
+    except (ValueError, ET.ParseError) as fault:
+        return str(fault)
+    return ""
+
+
+def is_json(document: PosLog) -> bool:
+    return "json" in document.media_type
+
+
+def is_xml(document: PosLog) -> bool:
+    return "xml" in document.media_type
+
+
+def negative_amounts(document: PosLog) -> list[str]:
+    """Values that are nothing but a number below zero: of JSON and XML the single values, else words."""
+    return [text for text in _values(document) if _NEGATIVE.fullmatch(text.strip())]
+
+
+def _values(document: PosLog) -> Iterator[str]:
+    if is_json(document):
+        yield from (str(at) for at in _scalars(json.loads(document.document, parse_float=Decimal)))
+    elif is_xml(document):
+        for element in ET.fromstring(document.document.encode()).iter():  # noqa: S314 - the plugin's own
+            yield from (element.text or "", *element.attrib.values())
+    else:
+        yield from document.document.split()
 
 
 def shows_amount(document: PosLog, amount: Money, *, minor: bool = True) -> bool:
     """Whether the amount stands in it, in major units (with any signs for decimals and thousands) or in ``minor``."""
-    if "json" in document.media_type:
+    if is_json(document):
         return any(_is_amount(at, amount, minor) for at in _scalars(json.loads(document.document, parse_float=Decimal)))
     return _is_amount(document.document, amount, minor)
 

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tillhook.core.roles.outside import Answer, NoAnswer, NotReached
+from tillhook.core.messaging.bus import encoded
+from tillhook.core.roles.outside import Answer, NoAnswer, NotReached, OwnTables, own_work, refuse_in_own_tables
 
 
 class Call(Struct, frozen=True):
@@ -33,11 +34,19 @@ class Message(Struct, frozen=True):
 class RecordingOutside:
     """An Outside without a network: answers from a queue, in the order given, else with ``default``."""
 
-    def __init__(self, default: Answer | None = None) -> None:
+    def __init__(self, default: Answer | None = None, *, tables: OwnTables | None = None) -> None:
+        """``tables`` are what ``tillhook.core.testing.tables.own_tables`` makes of the plugin's migrations."""
         self.calls: list[Call] = []
         self.messages: list[Message] = []
         self._default = Answer(200, {"Content-Type": "application/json"}, b"{}") if default is None else default
+        self._tables = tables
         self._answers: deque[Answer | NotReached | NoAnswer] = deque()
+
+    @property
+    def tables(self) -> OwnTables:
+        if self._tables is None:
+            raise LookupError("this test lends no tables: give RecordingOutside(tables=…) what own_tables makes")
+        return self._tables
 
     def answer(self, *answers: Answer | NotReached | NoAnswer) -> None:
         """Put answers, or failures to be raised, at the end of the queue."""
@@ -54,6 +63,7 @@ class RecordingOutside:
         idempotency_key: str | None = None,
         timeout: float | None = None,
     ) -> Answer:
+        refuse_in_own_tables("outside.request")
         if json is not None and content is not None:
             raise ValueError("a request has either json or content, not both")
         body = content if content is not None else b"" if json is None else msgspec.json.encode(json)
@@ -65,7 +75,12 @@ class RecordingOutside:
         raise answer
 
     def publish(self, topic: str, *, key: str, value: Any) -> None:
-        self.messages.append(Message(topic, key, msgspec.json.encode(value)))
+        message = Message(topic, key, encoded(topic, key, value))
+        unit = own_work("outside.publish")
+        if unit is None:
+            self.messages.append(message)
+        else:
+            unit.committed.append(lambda: self.messages.append(message))
 
     @property
     def effects(self) -> tuple[tuple[Call, ...], tuple[Message, ...]]:

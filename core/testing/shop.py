@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from tillhook.app import Assembled, assemble, no_checkpoint
 from tillhook.core.config.loading import load
 from tillhook.core.domain.store import Store
 from tillhook.core.messaging.dispatcher import Dispatcher
+from tillhook.core.outside.lender import Lender
 from tillhook.core.roles.offers import Principal
 from tillhook.core.services import ordering, paying, reading, shopping
 from tillhook.core.services.platform import Platform
@@ -40,24 +40,14 @@ from tillhook.core.services.wire import (
 from tillhook.core.storage.events import published
 from tillhook.core.storage.idempotency import Once
 from tillhook.core.storage.migrating import upgrade
+from tillhook.core.storage.own_schemas import upgrade_all
 from tillhook.core.storage.stores import all_stores
+from tillhook.core.testing.clock import OPENING, Clock
+from tillhook.core.testing.world import World
+
+__all__ = ["OPENING", "Clock", "Till", "TillShop", "decoded"]
 
 V = TypeVar("V", bound=msgspec.Struct)
-
-OPENING: datetime = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
-
-
-class Clock:
-    """Time stands still until the test moves it."""
-
-    def __init__(self, now: datetime = OPENING) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 def decoded(reply: Reply, view: type[V]) -> V:
@@ -75,18 +65,23 @@ class TillShop:
         furnish: Callable[[Platform], None],
         checkpoint: Callable[[str], None] = no_checkpoint,
         environ: Mapping[str, str] | None = None,
+        world: World | None = None,
     ) -> None:
         """Migrate the configured database, then let ``furnish`` put stores and items into it.
 
-        ``environ`` holds the secrets that the configuration names.
+        ``environ`` holds the secrets that the configuration names. With a ``world``, plugins can reach it and nothing
+        else, and the shop goes by its clock.
         """
-        self.clock = Clock()
+        self.clock = Clock() if world is None else world.clock
+        self._lending: Callable[..., Lender] = Lender if world is None else world.lender
         self._file = configuration
         self._checkpoint = checkpoint
         self._environ = environ or {}
         self._customers = itertools.count(1)
         self.running = self._assemble()
         upgrade(self.running.platform.db)
+        for done in upgrade_all(self.running.platform.db, self.running.platform.rooms.schemas()):
+            assert not done.error, done.error
         furnish(self.running.platform)
 
     @property
@@ -125,6 +120,10 @@ class TillShop:
         """Run everything that is due at this moment; how many deliveries were run."""
         return self.dispatcher.run_until_idle()
 
+    def run_schedules(self) -> int:
+        """Run every schedule that is due at this moment; how many runs there were."""
+        return self.dispatcher.scheduler.run_due()
+
     def published(self, topic: str) -> list[Any]:
         """What was put on the bus under a topic, oldest first."""
         return [msgspec.json.decode(text) for text in self.platform.db.read(lambda tx: published(tx, topic))]
@@ -139,7 +138,8 @@ class TillShop:
         gc.collect()
 
     def _assemble(self) -> Assembled:
-        return assemble(load(self._file, self._environ), clock=self.clock, checkpoint=self._checkpoint)
+        configuration = load(self._file, self._environ)
+        return assemble(configuration, clock=self.clock, checkpoint=self._checkpoint, lending=self._lending)
 
 
 class Till:

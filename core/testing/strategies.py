@@ -25,6 +25,7 @@ from tillhook.core.domain.money import Money, Rounding
 from tillhook.core.domain.order import Order, OrderPaymentStatus, OrderStatus, Platform
 from tillhook.core.domain.store import Item, Store
 from tillhook.core.domain.tax import Taxable, TaxRate, TaxResult, tax_lines
+from tillhook.core.testing.planted import PLANTED_CARD
 
 CURRENCIES: Final = ("EUR", "SEK", "USD", "JPY", "KWD")
 TIMEZONES: Final = ("Europe/Copenhagen", "Europe/Athens", "America/New_York", "Asia/Tokyo", "Asia/Kathmandu", "UTC")
@@ -43,6 +44,7 @@ NAMES: Final = (
     "W" * 500,
     "a very long name " * 30,
 )
+MARKUP: Final = "<b>Fish & chips</b> \"big\" 'n' salty ]]>"
 _EARLIEST: Final = datetime(2024, 1, 1)  # noqa: DTZ001 (hypothesis wants it without a zone)
 _LATEST: Final = datetime(2030, 12, 31)  # noqa: DTZ001
 _PREFIX_DIGITS: Final = 7
@@ -177,11 +179,18 @@ def tenders(draw: st.DrawFn, total: Money) -> tuple[Tender, ...]:
 
 
 @st.composite
-def sales(draw: st.DrawFn) -> tuple[CompletedOrder, Store]:
-    """A completed order and the store it was made in."""
-    store = draw(stores())
-    lines = draw(many_lines())
-    if draw(st.integers(0, 9)) == 0:  # everything for free
+def sales(
+    draw: st.DrawFn,
+    among: Sequence[str] = CURRENCIES,
+    lines_of: st.SearchStrategy[tuple[BasketLine, ...]] | None = None,
+) -> tuple[CompletedOrder, Store]:
+    """A completed order and the store it was made in, which is in one of the currencies ``among``.
+
+    ``lines_of`` gives its lines; None: ``many_lines``.
+    """
+    store = draw(stores(draw(st.sampled_from(tuple(among)))))
+    lines = draw(many_lines() if lines_of is None else lines_of)
+    if lines_of is None and draw(st.integers(0, 9)) == 0:  # everything for free
         lines = tuple(_free(line) for line in lines)
     tax = _taxed(lines, included=draw(st.booleans()), rounding=draw(st.sampled_from(Rounding)), by=draw(st.booleans()))
     amount = sum(line.amount for line in lines) + (0 if tax.included else tax.total_tax)
@@ -218,6 +227,15 @@ def _taxed(lines: Sequence[BasketLine], *, included: bool, rounding: Rounding, b
     return tax_lines(taxable, RATES, included=included, rounding=rounding, per_line=by)
 
 
+def badly_named(sale: tuple[CompletedOrder, Store]) -> tuple[CompletedOrder, Store]:
+    """The sale with names, of goods, promotions and the store, that look like markup."""
+    order, store = sale
+    lines = tuple(
+        replace(line, name=MARKUP, promotions=tuple(MARKUP for _ in line.promotions[:1])) for line in order.lines
+    )
+    return replace(order, lines=lines), replace(store, name=MARKUP)
+
+
 def order_of(sale: CompletedOrder) -> Order:
     """The order as it was just before it was completed."""
     return Order(
@@ -238,10 +256,23 @@ def order_of(sale: CompletedOrder) -> Order:
 
 
 @st.composite
+def tagged_lines(draw: st.DrawFn, pieces: int) -> tuple[BasketLine, ...]:
+    """Lines with ``pieces`` tags together, up to a hundred on a line; none: a line without tags."""
+    lines: list[BasketLine] = []
+    for line_no, start in enumerate(range(0, max(1, pieces), 100), start=1):
+        tags = min(100, pieces - start)
+        line = replace(draw(basket_lines(line_no)), quantity=tags or 1, discount=0, promotions=())
+        serials = range(line_no * 1000, line_no * 1000 + tags)
+        epcs = tuple(read_epc(encode_sgtin96(line.gtin, _PREFIX_DIGITS, serial)).uri for serial in serials)
+        lines.append(replace(line, epcs=epcs))
+    return tuple(lines)
+
+
+@st.composite
 def refunds(draw: st.DrawFn, sale: CompletedOrder) -> Refund:
-    """A refund of some lines of ``sale``, in whole."""
+    """A refund of some lines of ``sale``, each in whole or in part."""
     chosen = draw(st.lists(st.sampled_from(sale.lines), min_size=1, max_size=3, unique_by=lambda line: line.line_no))
-    lines = tuple(RefundLine(line.line_no, line.quantity, line.amount, line.epcs) for line in chosen)
+    lines = tuple(_returned(line, draw(st.integers(1, line.quantity) | st.just(line.quantity))) for line in chosen)
     return Refund(
         refund_id="rfd_1",
         order_id=sale.order_id,
@@ -254,6 +285,10 @@ def refunds(draw: st.DrawFn, sale: CompletedOrder) -> Refund:
     )
 
 
+def _returned(line: BasketLine, quantity: int) -> RefundLine:
+    return RefundLine(line.line_no, quantity, line.amount * quantity // line.quantity, line.epcs[:quantity])
+
+
 customers = st.builds(
     Customer,
     customer_id=st.just("cus_1"),
@@ -261,4 +296,5 @@ customers = st.builds(
     email=st.sampled_from(("", "shopper@example.com")),
     loyalty_number=st.sampled_from(("", "9000001")),
     guest=st.booleans(),
+    extra=st.sampled_from(({}, {"stored_card": PLANTED_CARD})),
 )

@@ -10,12 +10,13 @@ from typing import Any, Final, TypeVar
 from tillhook.core.config.decode import decode
 from tillhook.core.config.errors import ConfigError, dotted
 from tillhook.core.plugins.inspection import hooks_of
+from tillhook.core.testing.planted import PLANTED
+from tillhook.core.testing.recorder import RECORDER
 from tillhook.hookspecs import Plugin
 
 P = TypeVar("P", bound=Plugin)
 
-PLANTED: Final = "planted-secret-that-nobody-may-see"
-"""The value behind every ``env:NAME`` of the settings in a contract; it may appear in no output and no exception."""
+__all__ = ["PLANTED", "Subject", "build"]
 
 _ENV: Final = "env:"
 
@@ -44,7 +45,9 @@ class Subject:
     def call(self, hook: str, **arguments: Any) -> Any:
         """Raises whatever the plugin raises."""
         function = getattr(self.plugin, hook)
-        return function(**{name: arguments[name] for name in inspect.signature(function).parameters})
+        taken = {name: arguments[name] for name in inspect.signature(function).parameters if name in arguments}
+        with RECORDER.call(hook):
+            return function(**taken)
 
 
 def _in_folder(value: Any, folder: Path) -> Any:

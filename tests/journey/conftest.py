@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 import tillhook_demo
+from tests.journey.chores import chores, chores_installed  # noqa: F401 - fixtures
+from tests.plugins.guests import Installer
 from tillhook.app import create_app
 from tillhook.core.roles.offers import Principal, TokenIssuer
 from tillhook.core.services.feeds import CsvFeed
@@ -86,6 +89,32 @@ def open_shop(tmp_path: Path, database_url: str) -> Iterator[Callable[..., TillS
         shop.close()
 
 
+GUEST = """
+["demo/DK/sto_demo_dk"]
+plugins = ["issuer", "tax", "sandbox", "receipts", "guest", "demo"]
+"""
+
+
+@pytest.fixture
+def open_with_guest(
+    open_shop: Callable[..., TillShop], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., TillShop]]:
+    """Opens a shop whose Danish store has one plugin more, ``guest`` 1.2 of this source, asked before ``demo``.
+
+    ``settings`` are that store's.
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def open_one(source: str, settings: str = "", system: str = SYSTEM) -> TillShop:
+        Installer(site)("journey-guest", source, entry="guest", version="1.2")
+        return open_shop(f"{GUEST}{settings}\n", system)
+
+    yield open_one
+    sys.modules.pop("guest_journey_guest", None)
+
+
 @pytest.fixture
 def shop(open_shop: Callable[..., TillShop]) -> TillShop:
     return open_shop()
@@ -141,3 +170,24 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             monkeypatch.setattr(gateway, verb, what)
 
     return answer
+
+
+PLUGINS = '["issuer", "tax", "sandbox", "receipts", "demo"'
+
+
+@pytest.fixture
+def open_with(tmp_path: Path, database_url: str) -> Iterator[Callable[..., TillShop]]:
+    """Opens the demonstration's shop with further plugins, by their names."""
+    opened: list[TillShop] = []
+
+    def open_one(*plugins: str, system: str = SYSTEM) -> TillShop:
+        file = configure(tmp_path, database_url, system=system)
+        text = file.read_text()
+        assert PLUGINS in text
+        file.write_text(text.replace(PLUGINS, PLUGINS + "".join(f', "{name}"' for name in plugins)))
+        opened.append(TillShop(file, furnish=furnish))
+        return opened[-1]
+
+    yield open_one
+    for shop in opened:
+        shop.close()

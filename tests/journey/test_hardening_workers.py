@@ -215,13 +215,13 @@ def test_a_plugin_that_lets_a_cancellation_out_is_tried_again(shop: TillShop, mo
 
     [till] = sell(shop)
     hosted = shop.platform.host.shop(till.store)
-    caller = hosted._duties["demo", "fulfil_order"]
+    turn = hosted._duties["demo", "fulfil_order"]
 
     def cancelled(**_: Any) -> None:
         raise asyncio.CancelledError
 
     with monkeypatch.context() as broken:
-        broken.setattr(hosted, "_duties", {("demo", "fulfil_order"): replace(caller, caller=cancelled)})
+        broken.setattr(hosted, "_duties", {("demo", "fulfil_order"): replace(turn, function=cancelled)})
         shop.do_duties()
     assert states(shop) == {DeliveryState.PENDING: 1}
     shop.clock.advance(10)

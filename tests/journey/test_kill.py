@@ -50,6 +50,7 @@ QUICK = """
 payments = { call_seconds = 1.2, inquire_seconds = [1, 1, 1, 1] }
 outside = { timeout_seconds = 0.05, retries = 0 }
 work = { lease_seconds = 1, poll_seconds = 0.1 }
+hooks.duty_seconds = 0
 """
 
 

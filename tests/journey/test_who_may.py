@@ -14,7 +14,7 @@ from tillhook.app import create_app
 from tillhook.core.http.admission import RolesMissing
 from tillhook.core.http.journey import JOURNEY
 from tillhook.core.http.server import build
-from tillhook.core.services.access import ROLES
+from tillhook.core.roles.people import ROLES
 from tillhook.core.testing.shop import TillShop
 
 BANANAS, DK, SE = "9521234001010", "sto_demo_dk", "sto_demo_se"

@@ -8,10 +8,10 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from tillhook import CompletedOrder, Outside, Store, gtin14, read_epc
+from tillhook.core.plugins.shapes import fits
 from tillhook.core.roles.grammar import Kind, kind_of
 from tillhook.core.testing.arguments import arguments_for
 from tillhook.core.testing.outside import RecordingOutside
-from tillhook.core.testing.shapes import fits
 from tillhook.core.testing.strategies import refunds, sales
 from tillhook.hookspecs import HOOKS
 

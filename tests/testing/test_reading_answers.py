@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tillhook import Answer, Fulfilled, Money, NoAnswer, NotReached, Pair, PosLog, Receipt, ReceiptType, Row, Rule
+from tillhook.core.plugins.shapes import fits
 from tillhook.core.testing.documents import shows_amount, shows_number
 from tillhook.core.testing.outside import RecordingOutside
-from tillhook.core.testing.shapes import fits
 from tillhook.core.testing.strategies import CURRENCIES
 
 SHOWN = [
