@@ -42,7 +42,7 @@ def show(prepared: Prepared) -> None:
     """What a person needs: addresses, stores, a token, a line to copy."""
     from tillhook.core.cli.demonstration import HOURS
 
-    show_addresses(prepared.base_url, docs=prepared.docs)
+    show_addresses(prepared.base_url, docs=prepared.docs, pages=prepared.pages)
     for store in (prepared.store, prepared.rfid_store):
         if store is not None:
             kind = "RFID tags" if store.rfid else "barcodes"
@@ -57,11 +57,13 @@ def show(prepared: Prepared) -> None:
     )
 
 
-def show_addresses(url: str, *, docs: bool) -> None:
+def show_addresses(url: str, *, docs: bool, pages: bool) -> None:
     """What to open in a browser, and what to watch."""
     _show_row("API", url)
     if docs:
         _show_row("API docs", f"{url}/docs")
+    if pages:
+        _show_row("Pages", f"{url}/pages/  (sign in with what `tillhook token --role operator` prints)")
     _show_row("Health", f"{url}/health  {url}/ready  {url}/metrics")
 
 

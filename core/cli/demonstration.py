@@ -31,6 +31,8 @@ class Prepared(Struct, frozen=True, kw_only=True):
     base_url: str
     docs: bool
     """Whether there are API docs."""
+    pages: bool
+    """Whether any plugin has a page to look at."""
     store: Store
     rfid_store: Store | None
     customer_id: str
@@ -64,12 +66,12 @@ def prepare(platform: Platform, *, load: bool = True) -> Prepared:
     Only what differs is written, so that it can be repeated beside a running server. Raises Trouble when no plugin
     that is switched on offers a demonstration with a store.
     """
-    offered = _offered(platform.host.shops())
+    offered = offered_by(platform.host.shops())
     stores = {store.store_id: store for one in offered for store in one.stores}
     if not stores:
         raise Trouble("no plugin that is switched on offers a demonstration: switch on `demo`, see `tillhook plugins`")
     if load:
-        _load(platform, offered, stores)
+        load_into(platform, offered, stores)
     store = next((one for one in stores.values() if not one.rfid), next(iter(stores.values())))
     tagged = next((one for one in stores.values() if one.rfid), None)
     shop, now = platform.host.shop(store), platform.clock()
@@ -77,19 +79,20 @@ def prepare(platform: Platform, *, load: bool = True) -> Prepared:
     return Prepared(
         base_url=platform.system.server.base_url,
         docs=platform.system.server.docs,
+        pages=any(one.offers("pages") for one in platform.host.shops()),
         store=store,
         rfid_store=tagged,
         customer_id=CUSTOMER,
         token=issue(shop, "shopper", now=now, hours=HOURS, customer_id=CUSTOMER),
         staff_token=issue(shop, "staff", now=now, hours=HOURS, stores=ids),
         operator_token=issue(shop, "operator", now=now, hours=HOURS),
-        barcodes=tuple(_sellable(offered, store)),
-        epcs=tuple(_unsold(platform, (epc for one in offered for epc in one.epcs))),
-        payments=_payments(shop),
+        barcodes=tuple(sellable(offered, store)),
+        epcs=tuple(unsold(platform, (epc for one in offered for epc in one.epcs))),
+        payments=payments_of(shop),
     )
 
 
-def _offered(shops: Sequence[Shop]) -> list[Demonstration]:
+def offered_by(shops: Sequence[Shop]) -> list[Demonstration]:
     """Every plugin's demonstration once, however many regions it serves."""
     found: dict[tuple[str, int], Demonstration] = {}
     for shop in shops:
@@ -100,9 +103,14 @@ def _offered(shops: Sequence[Shop]) -> list[Demonstration]:
     return list(found.values())
 
 
-def _load(platform: Platform, offered: Sequence[Demonstration], stores: Mapping[str, Store]) -> None:
+def load_into(platform: Platform, offered: Sequence[Demonstration], stores: Mapping[str, Store]) -> None:
+    """Migrate the database and bring in stores, and the items of every catalogue that is offered, where they differ.
+
+    Raises Trouble, with nothing written, where that would change a real store or the prices in one.
+    """
     from tillhook.core.services.importing import import_items
     from tillhook.core.storage.health import revision_of, wanted_revision
+    from tillhook.core.storage.own_schemas import upgrade_all
     from tillhook.core.storage.stores import all_stores, save_store
 
     db = platform.db
@@ -110,16 +118,40 @@ def _load(platform: Platform, offered: Sequence[Demonstration], stores: Mapping[
         from tillhook.core.storage.migrating import upgrade
 
         upgrade(db)
+    if failed := [one.error for one in upgrade_all(db, platform.rooms.schemas()) if one.error]:
+        raise Trouble("; ".join(failed))
     known = {store.store_id: store for store in db.read(all_stores)}
+    missing = [
+        (one, catalogue)
+        for one in offered
+        for catalogue in one.catalogues
+        if not _is_loaded(platform, _items(one, catalogue, _currency(stores, catalogue)), catalogue)
+    ]
+    _keep_off([store for store in known.values() if not store.demo], stores, [catalogue for _, catalogue in missing])
     for store in stores.values():
         if known.get(store.store_id) != store:
             db.write(lambda tx, at=store: save_store(tx, at))  # type: ignore[misc]
-    for one in offered:
-        for catalogue, source in one.catalogues.items():
-            currency = _currency(stores, catalogue)
-            if not _is_loaded(platform, _items(one, catalogue, currency), catalogue):
-                with source() as rows:
-                    import_items(db, rows, CsvFeed(), catalogue, currency)
+    for one, catalogue in missing:
+        with one.catalogues[catalogue]() as rows:
+            import_items(db, rows, CsvFeed(), catalogue, _currency(stores, catalogue))
+
+
+def _keep_off(real: Sequence[Store], stores: Mapping[str, Store], catalogues: Sequence[str]) -> None:
+    """Raises Trouble for a demonstration that takes the place, or changes the prices, of a store with real money."""
+    for store in stores.values():
+        if not store.demo:
+            raise Trouble(f"the demonstration store {store.store_id} is not marked as one (demo=True); mark it")
+    for store in real:
+        if store.store_id in stores:
+            raise Trouble(
+                f"{store.store_id} is a real store ({store.name}), and a plugin offers a demonstration store of that "
+                "id: nothing was brought in; try it on a database of its own"
+            )
+        if store.catalogue in catalogues:
+            raise Trouble(
+                f"the catalogue {store.catalogue} is that of the real store {store.store_id} ({store.name}), and a "
+                "demonstration has items for it: nothing was brought in; try it on a database of its own"
+            )
 
 
 def _is_loaded(platform: Platform, items: Sequence[Item], catalogue: str) -> bool:
@@ -144,7 +176,7 @@ def _items(demonstration: Demonstration, catalogue: str, currency: str) -> list[
         return [row.item for row in CsvFeed().read(source, catalogue, currency) if row.item is not None]
 
 
-def _sellable(offered: Sequence[Demonstration], store: Store) -> Iterator[str]:
+def sellable(offered: Sequence[Demonstration], store: Store) -> Iterator[str]:
     """Barcodes that can be bought in any number."""
     for one in offered:
         if store.catalogue in one.catalogues:
@@ -153,7 +185,7 @@ def _sellable(offered: Sequence[Demonstration], store: Store) -> Iterator[str]:
             yield from free[:: max(1, len(free) // BARCODES)][:BARCODES]
 
 
-def _unsold(platform: Platform, epcs: Iterable[str]) -> list[str]:
+def unsold(platform: Platform, epcs: Iterable[str]) -> list[str]:
     """Those tags that no order has, as many as are handed out."""
     from tillhook.core.domain.epc import read_epc
     from tillhook.core.storage.orders import is_sold
@@ -162,7 +194,7 @@ def _unsold(platform: Platform, epcs: Iterable[str]) -> list[str]:
     return platform.db.read(lambda tx: list(islice((epc for epc in tags if not is_sold(tx, read_epc(epc).uri)), EPCS)))
 
 
-def _payments(shop: Shop) -> Mapping[str, Mapping[str, Any]]:
+def payments_of(shop: Shop) -> Mapping[str, Mapping[str, Any]]:
     """What the shop's gateway can be made to do."""
     gateway = shop.owner(shop.gateway)
     return {

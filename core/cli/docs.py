@@ -9,11 +9,11 @@ import click
 from tillhook.core.cli.faults import Trouble
 from tillhook.core.cli.output import say
 
-NAMES = ("errors", "hooks", "settings")
+NAMES = ("errors", "hooks", "settings", "tiers")
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[errors|hooks|settings]...", type=click.Choice(NAMES))
+@click.argument("names", nargs=-1, metavar="[errors|hooks|settings|tiers]...", type=click.Choice(NAMES))
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default="docs", show_default=True, help="Where to."
 )

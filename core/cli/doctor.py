@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from tillhook.core.cli.faults import explain
 from tillhook.core.cli.output import show_json, show_table
+from tillhook.core.cli.rooms import last_failures
 from tillhook.core.cli.session import Session, pass_session, require_migrated
 
 if TYPE_CHECKING:
@@ -124,11 +125,15 @@ def _plugins(assembled: Assembled) -> Iterator[Finding]:
     report = assembled.platform.host.report()
     broken = [one for one in report if one.reason]
     for one in broken:
-        result = Result.FAIL if one.store_types else Result.WARN
-        yield Finding("plugin", result, f"{one.name} is quarantined: {one.reason}")
+        yield Finding("plugin", Result.FAIL if one.not_served else Result.WARN, str(one))
     used = [one.name for one in report if one.store_types]
     if not broken:
         yield Finding("plugins", Result.OK, f"{len(used)} in use, {len(report) - len(used)} more installed")
+    taken = getattr(click.get_current_context().find_root().command, "commands", {})
+    for one in report:
+        if one.name in taken and "commands" in one.hooks and one.store_types:
+            found = f"{one.name} has commands that cannot be called: tillhook has a command of that name"
+            yield Finding("plugin", Result.WARN, found, "rename its entry point")
     for fault in assembled.platform.host.problems():
         if not fault.plugin:
             yield Finding("config", Result.FAIL, str(fault))
@@ -140,7 +145,7 @@ def _database(assembled: Assembled) -> Iterator[Finding]:
     platform = assembled.platform
     db = platform.db
     try:
-        require_migrated(db)
+        require_migrated(platform)
         yield Finding("database", Result.OK, f"{health.shown(db.url)} at revision {db.read(health.revision_of)}")
         health.try_to_write(db)
         yield Finding("writing", Result.OK, "the database can be written")
@@ -149,7 +154,14 @@ def _database(assembled: Assembled) -> Iterator[Finding]:
         yield from _room(health.file_of(db.url))
         return
     yield from _room(health.file_of(db.url))
-    checks: tuple[Callable[[Platform], Finding], ...] = (_clock, _stores, _open_payments, _dead_letters)
+    checks: tuple[Callable[[Platform], Finding], ...] = (
+        _clock,
+        _stores,
+        _open_payments,
+        _dead_letters,
+        _waiting,
+        _schedules,
+    )
     for check in checks:
         yield check(platform)
 
@@ -216,3 +228,22 @@ def _dead_letters(platform: Platform) -> Finding:
     if not dead:
         return Finding("duties", Result.OK, "no dead letter")
     return Finding("duties", Result.WARN, f"{dead} gave up", "`tillhook orders show` of their orders says why")
+
+
+def _waiting(platform: Platform) -> Finding:
+    """Duties that nobody does: their plugin is switched off, their store type has no shop, or no worker runs."""
+    from tillhook.core.storage.events import oldest_waiting
+
+    found = platform.db.read(lambda tx: oldest_waiting(tx, platform.clock() - OPEN_FOR))
+    if found is None:
+        return Finding("waiting", Result.OK, "no duty for more than an hour")
+    subscriber, why, number = found
+    said = f"{number} for more than an hour; the oldest is {subscriber}" + (f": {why}" if why else "")
+    return Finding("waiting", Result.WARN, said, "see `tillhook plugins`, and that `tillhook work` or a server runs")
+
+
+def _schedules(platform: Platform) -> Finding:
+    failed = last_failures(platform)
+    if not failed:
+        return Finding("schedules", Result.OK, "none failed when it last ran")
+    return Finding("schedules", Result.WARN, f"{len(failed)} failed: {failed[0]}", "`tillhook schedules` lists them")

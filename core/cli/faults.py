@@ -34,7 +34,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"write {error.option_name} before the command: tillhook {error.option_name} …", UNUSABLE
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "tillhook"
-        return f"{error.format_message()} (see: {command} --help)", UNUSABLE
+        said = " ".join(error.format_message().split())  # click lists the choices below each other
+        return f"{said} (see: {command} --help)", UNUSABLE
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     if isinstance(error, (click.Abort, KeyboardInterrupt)):

@@ -51,7 +51,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, noth
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for header, column in zip(headers, zip(*cells, strict=True), strict=True):
         numbers = all(cell.isdigit() for cell in column if cell)
-        table.add_column(header, justify="right" if numbers else "left")
+        table.add_column(header, justify="right" if numbers else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     Console(highlight=False).print(table)
@@ -59,7 +59,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, noth
 
 _STYLES = {
     **dict.fromkeys(("ready", "ok", "DONE", "CAPTURED", "SUCCEEDED"), "green"),
-    **dict.fromkeys(("warn", "not used", "PENDING", "RUNNING", "UNKNOWN"), "yellow"),
+    **dict.fromkeys(("warn", "not used", "switched off", "not asked", "PENDING", "RUNNING", "UNKNOWN"), "yellow"),
     **dict.fromkeys(("fail", "quarantined", "DEAD", "DECLINED", "FAILED"), "bold red"),
 }
 """Words that have a colour of their own."""

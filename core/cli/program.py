@@ -14,18 +14,24 @@ from typing import Any
 import click
 
 from tillhook import __version__
+from tillhook.core.cli import mounting
 from tillhook.core.cli.catalogue import items
+from tillhook.core.cli.certifying import certify
+from tillhook.core.cli.creating import init, new
 from tillhook.core.cli.database import db
 from tillhook.core.cli.demo import demo
 from tillhook.core.cli.docs import docs
 from tillhook.core.cli.doctor import doctor
 from tillhook.core.cli.faults import UNUSABLE, explain
 from tillhook.core.cli.output import warn
+from tillhook.core.cli.rooms import schedules, topics
 from tillhook.core.cli.running import serve, work
 from tillhook.core.cli.session import Session
 from tillhook.core.cli.settings import config, plugins
+from tillhook.core.cli.shadow import shadow
 from tillhook.core.cli.shops import orders, stores
 from tillhook.core.cli.tokens import token
+from tillhook.core.cli.trying import try_
 
 
 class Program(click.Group):
@@ -52,6 +58,15 @@ class Program(click.Group):
             warn(line)
         sys.exit(code if isinstance(code, int) else 0)
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or mounting.group_of(mounting.session_of(ctx), cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_commands(ctx, formatter)
+        if brought := mounting.summaries(mounting.session_of(ctx), self.commands):
+            with formatter.section("Commands of plugins (tillhook PLUGIN --help)"):
+                formatter.write_dl(brought)
+
 
 @click.group(
     "tillhook", cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -71,10 +86,31 @@ def main(context: click.Context, config: Path | None, debug: bool) -> None:
     \b
     To begin:
       tillhook serve --demo      a shop to try out, with API docs
+      tillhook init              a configuration of your own; then `tillhook new` writes a plugin
       tillhook doctor            is everything as it should be?
     """
     context.obj = Session(config, debug=debug)
 
 
-for command in (serve, work, demo, token, db, plugins, config, stores, items, orders, doctor, docs):
+for command in (
+    serve,
+    work,
+    demo,
+    init,
+    new,
+    try_,
+    token,
+    db,
+    plugins,
+    certify,
+    config,
+    stores,
+    items,
+    orders,
+    schedules,
+    topics,
+    shadow,
+    doctor,
+    docs,
+):
     main.add_command(command)

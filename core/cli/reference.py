@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
-from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
+from tillhook.core.plugins import docstrings
 from tillhook.core.roles.settings import Secret
 
 _PARTS: Final = re.compile(r"\b(Called|Return|Raise|Traps): ")
-_SPACES: Final = re.compile(r"\s+")
 _NOTE: Final = "<!-- Made by `tillhook docs {name}` from the code: change it there. -->"
 
 
@@ -72,7 +69,42 @@ def settings() -> str:
     return "\n".join(lines)
 
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"errors": errors, "hooks": hooks, "settings": settings}
+def tiers() -> str:
+    """``docs/tiers.md``: the rules of a certificate."""
+    from tillhook.core.plugins.certificate import Tier
+    from tillhook.core.testing.tiers import BUDGETS, RULES, VERB_BUDGETS
+
+    lines = ["# Tiers", "", _NOTE.format(name="tiers"), ""]
+    lines += [
+        "`tillhook certify` checks these rules, all of them by machine, and signs what it found. A tier holds the",
+        "rules of those before it. `tillhook plugins` shows it while the installed code is the certified one.",
+        "[plugins.md](plugins.md#certificate) tells how to get there.",
+        "",
+    ]
+    for tier in Tier:
+        rules = [(rule.name, rule.says) for rule in RULES if rule.tier is tier]
+        if rules:
+            lines += [f"## {tier.value.capitalize()}", "", *_rows_of(("rule", "what it asks"), rules), ""]
+    lines += ["## Budgets", "", "What a call may take of its own: in the suites nobody at the other side is slow.", ""]
+    kinds = [(kind.value, f"{budget:.0f} ms") for kind, budget in BUDGETS.items()]
+    lines += [*_rows_of(("hook", "budget of a call"), kinds), ""]
+    verbs = [(f"`{hook}`", f"{budget:.0f} ms") for hook, budget in VERB_BUDGETS.items()]
+    lines += [*_rows_of(("thing that is offered", "budget of each of its verbs"), verbs), ""]
+    lines += [
+        "What reads files (`item_feeds`, `settlement_parsers`) may take as long as the file is. In a running shop the"
+    ]
+    lines += ["limits of `hooks` hold ([settings.md](settings.md)): a call that takes longer is cut.", ""]
+    return "\n".join(lines)
+
+
+def _rows_of(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A table of Markdown."""
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {"errors": errors, "hooks": hooks, "settings": settings, "tiers": tiers}
 
 
 def _kinds(table: str) -> Iterator[str]:
@@ -81,7 +113,7 @@ def _kinds(table: str) -> Iterator[str]:
     starts = [ruler.start() for ruler in re.finditer("=+", rulers[0])]
     rows = [line for line in table.splitlines() if line and not line.startswith("=")]
     for number, row in enumerate(rows):
-        cells = [_plain(row[start:end]) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+        cells = [docstrings.plain(row[start:end]) for start, end in zip(starts, [*starts[1:], None], strict=True)]
         yield f"| {' | '.join(cells)} |"
         if number == 0:
             yield "|" + "---|" * len(cells)
@@ -99,8 +131,10 @@ def _overview(declared: dict[str, Any]) -> Iterator[str]:
 def _contract(text: str) -> tuple[str, list[tuple[str, str]]]:
     """A hook's docstring: its first sentence, and its parts by name."""
     summary, _, rest = text.partition("\n\n")
-    pieces = _PARTS.split(_plain(rest))[1:]
-    return _plain(summary), [(part, what.strip()) for part, what in zip(pieces[::2], pieces[1::2], strict=True)]
+    pieces = _PARTS.split(docstrings.plain(rest))[1:]
+    return docstrings.plain(summary), [
+        (part, what.strip()) for part, what in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
 
 
 def _signature(name: str, hook: Any) -> str:
@@ -116,7 +150,7 @@ def _signature(name: str, hook: Any) -> str:
 
 def _table(kind: type[Struct]) -> Iterator[str]:
     rows = list(_rows(kind, ""))
-    yield _plain(inspect.getdoc(kind) or "").partition(". ")[0].rstrip(".") + "."
+    yield docstrings.plain(inspect.getdoc(kind) or "").partition(". ")[0].rstrip(".") + "."
     yield ""
     if not rows:
         yield "It has none."
@@ -129,7 +163,7 @@ def _table(kind: type[Struct]) -> Iterator[str]:
 
 def _rows(kind: type[Struct], above: str) -> Iterator[tuple[str, str, str, str]]:
     """(name, type, default, meaning) of each setting; tables within tables are taken apart."""
-    meanings = _meanings(kind)
+    meanings = docstrings.meanings(kind)
     for field in msgspec.structs.fields(kind):
         name = f"{above}{field.encode_name}"
         default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
@@ -171,21 +205,3 @@ def _default(value: Any) -> str:
         return "none"
     plain = value.value if isinstance(value, Enum) else value
     return f"`{msgspec.json.encode(plain).decode()}`"
-
-
-def _meanings(kind: type) -> dict[str, str]:
-    """Field → the docstring below it, in the source of a class and of those that it inherits."""
-    found: dict[str, str] = {}
-    for one in reversed(kind.__mro__):
-        if issubclass(one, Struct) and one is not Struct:
-            (body,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
-            assert isinstance(body, ast.ClassDef)
-            for node, below in pairwise(body.body):
-                if isinstance(node, ast.AnnAssign) and isinstance(below, ast.Expr):
-                    found[ast.unparse(node.target)] = _plain(ast.literal_eval(below.value))
-    return found
-
-
-def _plain(text: str) -> str:
-    """One paragraph, with single backticks."""
-    return _SPACES.sub(" ", text.replace("``", "`")).strip()

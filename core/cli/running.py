@@ -100,8 +100,12 @@ def _work_once(assembled: Assembled) -> None:
 
     dispatcher, db = assembled.dispatcher, assembled.platform.db
     asked = dispatcher.keep_house()
+    scheduled = dispatcher.scheduler.run_due()
     done = dispatcher.run_until_idle()
-    say(f"{done} duties and news run, {asked} open payments and abandoned duties looked after")
+    say(
+        f"{done} duties and news run, {asked} open payments and abandoned duties looked after, "
+        f"{scheduled} schedules run"
+    )
     states = db.read(counts)
     if states:
         show_table(("State", "Deliveries"), [(state.name, number) for state, number in sorted(states.items())])
@@ -153,7 +157,7 @@ def _introduce(assembled: Assembled, *, demo: bool) -> None:
         from tillhook.core.cli.demonstration import prepare
 
         prepared = prepare(platform)
-    require_migrated(platform.db)
+    require_migrated(platform)
     stores = platform.db.read(all_stores)
     for fault in platform.host.problems(stores):
         warn(f"not served: {fault}")
@@ -164,7 +168,8 @@ def _introduce(assembled: Assembled, *, demo: bool) -> None:
     if demo:
         show(prepared)
     else:
-        show_addresses(url, docs=platform.system.server.docs)
+        pages = any(shop.offers("pages") for shop in platform.host.shops())
+        show_addresses(url, docs=platform.system.server.docs, pages=pages)
         say()
     say("Ctrl-C stops it.")
     sys.stdout.flush()

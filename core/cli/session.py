@@ -16,6 +16,7 @@ from tillhook.core.cli.faults import Trouble, Unusable
 if TYPE_CHECKING:
     from tillhook.app import Assembled
     from tillhook.core.config.loading import Configuration
+    from tillhook.core.services.platform import Platform
     from tillhook.core.storage.database import Database
 
 
@@ -34,19 +35,6 @@ class Session:
         return load(self.file, {**os.environ, **{name: value for name, value in options.items() if value is not None}})
 
     @contextmanager
-    def database(self) -> Iterator[Database]:
-        """The configured database alone: no plugin is loaded."""
-        from tillhook.core.storage.database import Database
-
-        url = self.configuration().system.database
-        with _naming(url):
-            db = Database(url)
-            try:
-                yield db
-            finally:
-                db.close()
-
-    @contextmanager
     def system(self, configuration: Configuration | None = None, *, migrated: bool = True) -> Iterator[Assembled]:
         """The whole system, not started. Raises Trouble unless the database is ``migrated``, where that matters."""
         from tillhook.app import assemble
@@ -58,14 +46,25 @@ class Session:
             assembled = assemble(configuration)
             try:
                 if migrated:
-                    require_migrated(assembled.platform.db)
+                    require_migrated(assembled.platform)
                 yield assembled
             finally:
                 assembled.stop()
 
 
-def require_migrated(db: Database) -> None:
-    """Raises Trouble that says what to do about a database of another version."""
+def require_migrated(platform: Platform) -> None:
+    """Raises Trouble that says what to do about tables, the core's or a plugin's, that are of another version."""
+    from tillhook.core.storage.health import shown
+    from tillhook.core.storage.own_schemas import behind
+
+    require_core_migrated(platform.db)
+    late = behind(platform.db, platform.rooms.schemas())
+    if late:
+        raise Trouble(f"{shown(platform.db.url)}: {late}")
+
+
+def require_core_migrated(db: Database) -> None:
+    """The same for the core's tables alone."""
     from tillhook.core.storage.health import file_of, revision_of, shown, wanted_revision
 
     file = file_of(db.url)

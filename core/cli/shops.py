@@ -184,7 +184,7 @@ def _step(order: OrderView, number: int) -> tuple[object, ...]:
 def _operator(platform: Platform, order_id: str) -> Any:
     """Whoever sits at this machine, as the store of the order would see an operator."""
     from tillhook.core.roles.offers import Principal
-    from tillhook.core.services.access import OPERATOR
+    from tillhook.core.roles.people import OPERATOR
     from tillhook.core.services.settling import load_case
 
     case = load_case(platform, order_id)

@@ -166,3 +166,22 @@ def test_a_duty_that_gave_up_is_found(folder: Folder, till: TillShop) -> None:
     db.write(lambda tx: finish(tx, duty.delivery_id, "test", DeliveryState.DEAD, error="no", result="", ms=1, now=now))
 
     assert "duties\twarn\t1 gave up" in folder.ok("doctor")
+
+
+def test_the_doctor_tells_of_duties_that_wait_for_a_plugin_that_is_switched_off(
+    folder: Folder, till: TillShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till("demo/DK").scan("9521234001010").pay(token="tok_approve")  # by the shop's clock, which is months behind
+    monkeypatch.setenv("TILLHOOK_DISABLE", "demo")
+    till.crash_and_restart()
+    till.do_duties()
+
+    said = folder.run("doctor").stdout
+    assert (
+        "waiting\twarn\t1 for more than an hour; the oldest is fulfil_order:demo: waits: store_type_unavailable" in said
+    )
+    monkeypatch.delenv("TILLHOOK_DISABLE")
+    till.crash_and_restart()
+    till.clock.advance(60)
+    till.do_duties()
+    assert "waiting\tok\tno duty for more than an hour" in folder.ok("doctor")
