@@ -16,12 +16,16 @@ import structlog
 from tillhook.core.config.loading import Configuration, load
 from tillhook.core.messaging.bus import Bus
 from tillhook.core.messaging.dispatcher import Dispatcher
-from tillhook.core.outside.lender import JournalEntry, Lender
+from tillhook.core.outside.lender import JournalEntry, Lender, no_tables
 from tillhook.core.plugins.discovery import discover
+from tillhook.core.plugins.guard import Guard
 from tillhook.core.plugins.host import Host
+from tillhook.core.roles.outside import OwnTables
 from tillhook.core.services.platform import Platform
 from tillhook.core.storage.database import Database
 from tillhook.core.storage.events import DeliveryState, counts
+from tillhook.core.storage.own_schemas import behind
+from tillhook.core.storage.own_tables import PluginDatabase
 from tillhook.core.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
@@ -72,15 +76,27 @@ def assemble(
     *,
     clock: Callable[[], datetime] = utc_now,
     checkpoint: Callable[[str], None] = no_checkpoint,
+    lending: Callable[..., Lender] = Lender,
 ) -> Assembled:
-    """Put the parts together. Raises ConfigError; broken plugins are quarantined, not raised."""
+    """Put the parts together. Raises ConfigError; broken plugins are quarantined, not raised.
+
+    ``lending`` makes the lender, from the arguments of ``Lender``: tests put a world of their own behind it.
+    """
     configuration = configuration or load()
     system = configuration.system
     db = Database(system.database, pool_size=system.server.threads + system.work.threads + 1)
     bus = Bus(db, clock, new_id)
-    lender = Lender(system.outside, _journal, bus.publish)
+
+    def own_tables(plugin: str) -> OwnTables:
+        if not platform.rooms.owns_tables(plugin):
+            return no_tables(plugin)
+        platform.rooms.shops()  # now, as it cannot be read inside the plugin's unit of work, which may publish
+        return PluginDatabase(db, plugin)
+
+    lender = lending(system.outside, _journal, bus.publish, tables=own_tables)
     found = discover(configuration.layers.plugin_names())
-    host = Host(configuration.layers, found, lender.lend, observe=metrics.hook_call)
+    guard = Guard(system.hooks, observe_cut=metrics.hook_cut)
+    host = Host(configuration.layers, found, lender.lend, observe=metrics.hook_call, guard=guard)
     platform = Platform(
         db=db,
         host=host,
@@ -92,23 +108,27 @@ def assemble(
         observe_order=metrics.order_completed,
     )
     dispatcher = Dispatcher(platform)
-    platform.wake = dispatcher.wake
+    platform.wake = bus.wake = dispatcher.wake
+    bus.rooms = platform.rooms
     return Assembled(configuration, platform, dispatcher, lender)
 
 
 def create_app(assembled: Assembled | None = None) -> Server:
     """The HTTP API over a system (assembled from ``tillhook.toml`` when none is given)."""
     # Here and not above: the command line assembles systems without a server, in half the time.
+    from tillhook.core.http.guests import guest_routes
     from tillhook.core.http.journey import JOURNEY
+    from tillhook.core.http.pages import page_routes
     from tillhook.core.http.server import build
 
     assembled = assembled or assemble()
     working = assembled.configuration.system.server.work
     platform = assembled.platform
+    shops = platform.host.shops()
     tracing.set_up()
     return build(
         platform,
-        controllers=JOURNEY,
+        controllers=[*JOURNEY, *guest_routes(shops), *page_routes(shops)],
         on_startup=[assembled.start] if working else [],
         on_shutdown=[assembled.stop, tracing.shut_down],
         checks={"database": lambda: _database(platform), "plugins": lambda: _plugins(platform)},
@@ -117,15 +137,16 @@ def create_app(assembled: Assembled | None = None) -> Server:
 
 
 def _database(platform: Platform) -> str:
-    """Empty when the database can be reached and is of this version."""
+    """Empty when the database can be reached, and the core's tables and those of all plugins are of this version."""
     from tillhook.core.storage.migrating import status
 
     try:
-        found = status(platform.db)
+        if not status(platform.db).up_to_date:
+            return "it is of another version; run `tillhook db upgrade`"
+        return behind(platform.db, platform.rooms.schemas())
     except Exception as error:  # noqa: BLE001 - whatever keeps it away, the answer is that it is away
         log.warning("database_unavailable", error=type(error).__name__)
         return "it cannot be reached"
-    return "" if found.up_to_date else "it is of another version; run `tillhook db upgrade`"
 
 
 def _plugins(platform: Platform) -> str:
@@ -149,5 +170,6 @@ def _journal(entry: JournalEntry) -> None:
         url=entry.url,
         status=entry.status,
         ms=round(entry.milliseconds, 1),
+        hook=entry.hook,
         error=entry.error,
     )

@@ -158,7 +158,7 @@ def _promoted(platform: Platform, shop: Shop, store: Store, changed: Changed, no
     customer = shop.ask("customer_for", customer_id=basket.customer_id, store=store)
     answers = shop.ask_all("special_promotions_for", basket=basket, customer=customer, coupons=(), store=store)
     special = [promotion for answer in answers for promotion in answer]
-    promoted, moves = discounted(engine, basket, store, special, now)
+    promoted, moves = discounted(shop, engine, basket, store, special, now)
     return promoted, (*changes, *moves)
 
 

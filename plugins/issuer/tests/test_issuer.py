@@ -6,9 +6,10 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -17,12 +18,20 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from tillhook import IdentityProvider, Principal, TokenIssuer
+from tillhook.core.testing.contracts import IdentityContract
 from tillhook.core.testing.outside import RecordingOutside
 from tillhook_issuer import EmbeddedIssuer, Issuer, IssuerSettings, KeyFile
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 ISSUER = "http://127.0.0.1/issuer"
 STAFF = Principal("sofie", frozenset({"staff"}), ISSUER, "cus_1", frozenset({"sto_2", "sto_1"}))
+
+
+class TestIssuer(IdentityContract):
+    plugin = Issuer
+    settings: ClassVar[Mapping[str, Any]] = {"key_file": "{tmp}/issuer.json"}
+    claims: ClassVar[Mapping[str, Any]] = {"sub": "sofie", "aud": "tillhook", "realm_access": {"roles": ["staff"]}}
+    grants = frozenset({"staff"})
 
 
 def offered(folder: Path) -> EmbeddedIssuer:

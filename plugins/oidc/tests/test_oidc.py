@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 from tillhook import Answer, IdentityProvider, NoAnswer, Principal
+from tillhook.core.testing.contracts import IdentityContract
 from tillhook.core.testing.outside import RecordingOutside
 from tillhook_oidc import Oidc, OidcSettings, OpenIdProvider
 
@@ -31,6 +32,43 @@ KEYCLOAK: dict[str, Any] = {
     "resource_access": {"account": {"roles": ["view-profile"]}},
     "user_id": "cus_1",
 }
+
+
+class TestKeycloak(IdentityContract):
+    plugin = Oidc
+    settings: ClassVar[Mapping[str, Any]] = {
+        "issuer": ISSUER,
+        "clients": ["scan-app"],
+        "jwks_url": f"{ISSUER}/protocol/certs",
+    }
+    claims: ClassVar[Mapping[str, Any]] = KEYCLOAK
+    grants = frozenset({"shopper"})
+    key: ClassVar[RSAKey] = RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})
+
+    def lend(self) -> RecordingOutside:
+        published = {"keys": [self.key.as_dict(private=False)]}
+        return RecordingOutside(Answer(200, {"Content-Type": "application/json"}, json.dumps(published).encode()))
+
+
+class TestAnybodyIsAShopper(TestKeycloak):
+    settings: ClassVar[Mapping[str, Any]] = {**TestKeycloak.settings, "default_role": "shopper"}
+    grants_anybody = frozenset({"shopper"})
+
+
+class TestRolesOfTheirOwn(TestKeycloak):
+    settings: ClassVar[Mapping[str, Any]] = {
+        **TestKeycloak.settings,
+        "audiences": ["till"],
+        "roles_claim": ["https://shop.example/roles"],
+        "roles": {"store-clerk": "staff"},
+    }
+    claims: ClassVar[Mapping[str, Any]] = {
+        "sub": "anna",
+        "aud": ["till"],
+        "https://shop.example/roles": ["store-clerk"],
+    }
+    roles_at = ("https://shop.example/roles",)
+    grants = frozenset({"staff"})
 
 
 def provider(**settings: Any) -> OpenIdProvider:

@@ -30,7 +30,7 @@ from tillhook import (
     Text,
     tax_lines,
 )
-from tillhook.core.testing.contracts.retailer import RetailerContract
+from tillhook.core.testing.contracts import RetailerContract
 from tillhook.core.testing.strategies import sales
 from tillhook.core.testing.subject import build
 from tillhook_receipts import Receipts

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tillhook import Store, Taxable, TaxCalculator, TaxResult
-from tillhook.core.testing.contracts.tax import TaxContract
+from tillhook.core.testing.contracts import TaxContract
 from tillhook.core.testing.subject import build
 from tillhook_tax import TaxTables
 
@@ -153,6 +153,7 @@ class ChargesTheFirstLine:
         (ChargesTheFirstLine(), "test_the_order_of_the_lines_does_not_matter"),
     ],
 )
-def test_the_contract_notices_a_broken_promise(broken: TaxCalculator, promise: str) -> None:
-    with pytest.raises(AssertionError):
-        getattr(TestIncluded(), promise)(broken)
+def test_the_contract_notices_a_broken_promise(broken: TaxCalculator, promise: str, tmp_path: Path) -> None:
+    suite = TestIncluded()
+    with suite.prepared(tmp_path), pytest.raises(AssertionError):
+        getattr(suite, promise)(broken)

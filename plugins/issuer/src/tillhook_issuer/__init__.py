@@ -32,6 +32,7 @@ class IssuerSettings(Config, frozen=True):
 class Issuer(Plugin):
     """Offers one identity provider that can make tokens as well."""
 
+    hookspec_version = 2
     Settings = IssuerSettings
     settings: IssuerSettings
 

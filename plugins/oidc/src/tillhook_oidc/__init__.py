@@ -39,6 +39,7 @@ class OidcSettings(Config, frozen=True):
 class Oidc(Plugin):
     """Offers the identity provider that the settings describe."""
 
+    hookspec_version = 2
     Settings = OidcSettings
     settings: OidcSettings
 

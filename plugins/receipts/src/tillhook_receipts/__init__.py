@@ -55,6 +55,7 @@ class ReceiptsSettings(Config, frozen=True):
 class Receipts(Plugin):
     """The receipt of a completed order (type ORDER); other types are left to other plugins."""
 
+    hookspec_version = 2
     Settings = ReceiptsSettings
     settings: ReceiptsSettings
 

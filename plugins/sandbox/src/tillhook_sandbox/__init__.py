@@ -36,6 +36,7 @@ class SandboxSettings(Config, frozen=True):
 class Sandbox(Plugin):
     """A payment provider for development and tests: the gateway ``sandbox``."""
 
+    hookspec_version = 2
     Settings = SandboxSettings
     settings: SandboxSettings
 

@@ -37,6 +37,7 @@ class TaxSettings(Config, frozen=True):
     included: bool = True
     """Prices include the tax; else it comes on top."""
     rounding: Rounding = Rounding.HALF_UP
+    """Which way half a cent goes."""
     per_line: bool = True
     """Round the tax of each line; else once per tax code."""
     vat_codes: bool = False
@@ -103,6 +104,7 @@ class _Tables:
 class TaxTables(Plugin):
     """Tax by tables of rates: the calculator ``tables``."""
 
+    hookspec_version = 2
     Settings = TaxSettings
     settings: TaxSettings
 

@@ -41,13 +41,17 @@ class DemoSettings(Config, frozen=True):
     workstation_id: str
     """The till that self-scanned sales are booked on (ARTS ``WorkstationID``)."""
     poslog_topic: str = "demo.order.post_transaction"
+    """Where each sale is published for the back office."""
     gate_topic: str = "demo.gate.epcs_sold"
+    """Where sold tags are published for the gates."""
     thanks: str = "Thank you, and come again."
+    """A line above the footer of each receipt."""
 
 
 class Demo(Plugin):
     """One JSON transaction log for each sale to the back office; sold tags to the gates."""
 
+    hookspec_version = 2
     Settings = DemoSettings
     settings: DemoSettings
 
@@ -79,8 +83,9 @@ class Demo(Plugin):
 
     @hookimpl
     def mark_epcs_sold(self, order: CompletedOrder, store: Store, outside: Outside) -> Fulfilled:
-        sold = {"order_id": order.order_id, "unit_id": store.retailer_store_id, "epcs": list(order.epcs)}
-        outside.publish(self.settings.gate_topic, key=store.store_id, value=sold)
+        if order.epcs:
+            sold = {"order_id": order.order_id, "unit_id": store.retailer_store_id, "epcs": list(order.epcs)}
+            outside.publish(self.settings.gate_topic, key=store.store_id, value=sold)
         return Fulfilled(order.order_id)
 
     @hookimpl
