@@ -172,11 +172,11 @@ def test_the_commands_of_the_plugin_page_switch_it_on(reader: Reader) -> None:
     (reader.folder / "stores.toml").write_text(the(PLUGINS, "toml", "[[stores]]"))
     (reader.folder / "goods.csv").write_text(the(PLUGINS, "csv"))
     reader.tillhook("db", "upgrade")
-    script = the(PLUGINS, "sh").replace("tillhook ", ".venv/bin/tillhook ")
+    script = the(PLUGINS, "sh", "export CORNER").replace("tillhook ", ".venv/bin/tillhook ")
     said = reader.types(script)
 
     assert "no fault in 2 store types" in said
-    assert "corner\tcorner\t1.0\tready\tcorner" in said
+    assert "corner\tcorner\t1.0\tready\t\tcorner" in said
     assert "corner/DK: asked in this order: issuer → tax → sandbox → receipts → corner" in said
     assert "stores.toml: 1 stores: 1 new" in said
     assert "Apples" in reader.tillhook("items", "show", "9521234001027", "--store", STORES[0].store_id)
