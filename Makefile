@@ -74,7 +74,7 @@ run: install ## Serve the demonstration shop: HTTP API, API docs and pages
 
 test: install ## Run everything that must be green: style, types, floors, tests
 	@failed=; $(MAKE) lint || failed=lint; \
-	$(PY) -m pytest || exit $$?; \
+	$(PY) -m pytest --numprocesses 2 --dist loadfile || exit $$?; \
 	[ -z "$$failed" ] || { echo "make test: the tests passed, but style, types or floors did not; see above." >&2; exit 1; }
 
 lint: install ## Style (ruff), types (mypy --strict) and floors (import-linter) only

@@ -225,7 +225,7 @@ def test_a_private_key_inside_is_noticed(file: Path) -> None:
         ECKey.generate_key("P-256", private=False).as_dict(),
         OctKey.generate_key(256).as_dict(),
     ],
-    ids=str,
+    ids=["nothing", "a kind", "no base64", "too short", "numbers", "X25519", "Ed448", "P-256", "a shared secret"],
 )
 def test_a_key_of_another_kind_is_noticed(file: Path, key: dict[str, Any]) -> None:
     change(file, lambda found: found.update(key=key))

@@ -64,6 +64,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
         json.dumps(OKPKey.generate_key("X25519", private=True).as_dict(private=True)),
         json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)),
     ],
+    ids=["nothing", "null", "a list", "no fields", "a public key", "another curve", "another kind"],
 )
 def test_a_key_that_is_none_is_refused_and_kept(tmp_path: Path, content: str) -> None:
     at = tmp_path / "key.json"
